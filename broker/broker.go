@@ -1,0 +1,116 @@
+// Package broker is the core of Signet: it takes a login from an app to a provider and back, and decides
+// who the person is. It knows nothing of HTTP, SQL, HTML, OAuth or SAML.
+//
+// # The story of a login
+//
+// A door (an endpoint family, e.g. package op) calls Start with a Login. If the browser's session already
+// answers it, the login finishes at once. Otherwise its row is written, and the browser gets a page to
+// choose a provider, or goes straight to the only one. What comes back from there reaches Receive, which
+// has the provider verify it. Only the browser that started the login goes on from there: resolve finds or
+// makes the user, the door's Finish says what the app gets, and one transaction writes user, link, session
+// and what the app may redeem.
+//
+// Read in this order: login.go (a login and its stages), flow.go (Start, Show, Choose, Answer, Receive),
+// resolve.go (an identity becomes a user), mapping.go (claims become attributes), finish.go (what is written).
+package broker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/signet-broker/signet/providers"
+)
+
+// Error is the one error type, from the providers to the pages.
+type Error = providers.Error
+
+// What a Store answers beside success. Anything else means that the database could not do it.
+var (
+	ErrNotFound = errors.New("not found")
+	ErrConflict = errors.New("changed meanwhile")
+	ErrReplay   = errors.New("used before")
+)
+
+// Store keeps what the core works with. Each method is one atomic operation, safe for many goroutines and
+// nodes. Every time is kept in whole milliseconds. A method MUST return ErrNotFound for a row that is
+// missing or expired, and an *Error of kind Unavailable when the database cannot be reached.
+type Store interface {
+	// CreateLogin adds a login. It may be lost with the machine's power, not with the process.
+	CreateLogin(ctx context.Context, l Login) error
+	Login(ctx context.Context, id string) (Login, error)
+	// UpdateLogin replaces a login whose Version is still l.Version and remembers every one of once for
+	// l.Provider, in one transaction. ErrConflict: the login has changed. ErrReplay: one of once is known;
+	// nothing was written. May be lost with the machine's power unless once names something.
+	UpdateLogin(ctx context.Context, l Login, once []providers.Once) error
+
+	// UserByLink returns the user that an identity belongs to.
+	UserByLink(ctx context.Context, provider, subject string) (User, error)
+	// HasLocalAccount tells whether an account with a password here has this e-mail address (lower case).
+	HasLocalAccount(ctx context.Context, email string) (bool, error)
+
+	// Session returns a live session and its user by the SHA-256 of the browser's secret.
+	Session(ctx context.Context, hash []byte) (Session, User, error)
+	// TouchSession notes that a session was used.
+	TouchSession(ctx context.Context, id string, seen time.Time) error
+	// EndSession removes a session and revokes its families that are not offline. A session that is gone
+	// already is no error.
+	EndSession(ctx context.Context, id string, e Event) error
+
+	// Finish writes the end of a login, all of it or nothing. ErrConflict: the login was finished or changed
+	// meanwhile, the new link exists already, or the user is gone. ErrReplay: one of Once is known.
+	Finish(ctx context.Context, f Finish) error
+	// Record keeps an event.
+	Record(ctx context.Context, e Event) error
+}
+
+// Finish is everything that the end of a login writes.
+type Finish struct {
+	Login      *Login           // stored as it is, if its Version is still current; nil: it never had a row
+	Once       []providers.Once // remembered for Login.Provider
+	User       *User            // added (NewUser) or updated; nil: unchanged
+	NewUser    bool
+	Link       *Link    // added; nil: known already
+	EndSession string   // this browser's former session; "" when there was none
+	Session    *Session // added; nil: the browser's session goes on
+	Artifact   *Artifact
+	Event      Event
+}
+
+// Provider is a configured provider with what the core knows of it.
+type Provider struct {
+	ID       string
+	Kind     string
+	Name     string
+	Domains  []string // lower case
+	Mapping  *Mapping
+	Password bool // accounts are kept here
+	Upstream providers.Provider
+}
+
+// Registry has the apps and providers, read from memory. Both return nil for what is unknown or disabled.
+type Registry interface {
+	App(id string) *App
+	Provider(id string) *Provider
+	Providers() []*Provider // in the order of the configuration
+}
+
+// Door is an endpoint family that starts logins and is handed each of its own back when it ends.
+type Door interface {
+	// Finish says where the browser goes with a finished login, and what the app may redeem there.
+	// It writes nothing: the artifact is stored together with the session.
+	Finish(ctx context.Context, l Login, s Session) (providers.Next, *Artifact, error)
+	// Fail says where the browser goes with a login that ended without a user.
+	Fail(ctx context.Context, l Login, reason *Error) (providers.Next, error)
+}
+
+// Broker runs logins.
+type Broker struct {
+	Store    Store
+	Registry Registry
+	Doors    map[string]Door // by Login.Door
+	Now      func() time.Time
+	Log      *slog.Logger
+	Sessions SessionLimits
+}

@@ -1,0 +1,66 @@
+package broker
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/signet-broker/signet/providers"
+)
+
+// Stage is how far a login has come. It goes only forward, but for a person who chooses another provider.
+type Stage int
+
+const (
+	Choosing   Stage = iota // no provider chosen yet
+	AtProvider              // an attempt is under way
+	Identified              // the provider has said who it is
+	Finished                // the app has its answer
+)
+
+const (
+	// LoginLifetime is how long a person may take for a login.
+	LoginLifetime = time.Hour
+	// AttemptLifetime is how long an upstream's answer is waited for.
+	AttemptLifetime = 10 * time.Minute
+)
+
+// Login is one sign-in under way: one row, found by its ID.
+type Login struct {
+	ID      string    `json:"id"`
+	Version int64     `json:"-"` // counts the changes; 1 when created
+	Stage   Stage     `json:"stage"`
+	Expires time.Time `json:"expires"`
+	Browser []byte    `json:"browser"` // SHA-256 of the secret in the cookie of the browser that started it
+	Addr    string    `json:"addr"`    // the browser's address, for the event
+
+	Door    string          `json:"door"`
+	App     string          `json:"app"`
+	Request json.RawMessage `json:"request"` // the door's memory of what the app asked for
+
+	Only         []string      `json:"only,omitempty"` // narrows the app's providers by a hint of the app
+	LoginHint    string        `json:"login_hint,omitempty"`
+	ForceLogin   bool          `json:"force_login,omitempty"` // a session is not enough
+	SelectUser   bool          `json:"select_user,omitempty"` // the person must get the chance to choose
+	MaxAge       time.Duration `json:"max_age,omitempty"`     // how old the authentication may be; 0 with HasMaxAge: not at all
+	HasMaxAge    bool          `json:"has_max_age,omitempty"`
+	NoInput      bool          `json:"no_input,omitempty"`      // nothing may be shown (prompt=none)
+	ExpectedUser string        `json:"expected_user,omitempty"` // only this user will do (id_token_hint)
+	Locales      []string      `json:"locales,omitempty"`       // asked for by the app, best first
+
+	Provider string              `json:"provider,omitempty"` // the chosen one
+	State    []byte              `json:"state,omitempty"`    // its memory of the attempt
+	Begun    time.Time           `json:"begun,omitzero"`     // zero: no attempt is under way
+	Identity *providers.Identity `json:"identity,omitempty"` // parked until the right browser comes
+}
+
+// Artifact is what an app redeems once for its tokens. The app gets the secret, the store its hash.
+type Artifact struct {
+	Hash     []byte // SHA-256 of the secret
+	App      string
+	User     string
+	Session  string // Session.ID
+	Provider string
+	Data     json.RawMessage // the door's
+	Expires  time.Time
+	Family   string // what it was redeemed for; "" while it is good
+}
