@@ -52,8 +52,9 @@ type Store interface {
 
 	// Session returns a live session and its user by the SHA-256 of the browser's secret.
 	Session(ctx context.Context, hash []byte) (Session, User, error)
-	// TouchSession notes that a session was used.
-	TouchSession(ctx context.Context, id string, seen time.Time) error
+	// TouchSession notes that a session was used, and when it ends unless it is used again. May be lost with
+	// the machine's power.
+	TouchSession(ctx context.Context, id string, seen, idle time.Time) error
 	// EndSession removes a session and revokes its families that are not offline. A session that is gone
 	// already is no error.
 	EndSession(ctx context.Context, id string, e Event) error

@@ -38,7 +38,8 @@ type Attempt struct {
 	State      []byte        // the provider's memory (nonce, PKCE verifier, request ID): kept by the broker, never sent out
 	LoginHint  string        // from the app or the person; "" when there is none; unverified
 	ForceLogin bool          // the person must sign in again upstream, a session there is not enough
-	MaxAge     time.Duration // with ForceLogin: how old the authentication may be at most
+	MaxAge     time.Duration // how old the authentication may be at most; 0: any age
+	SelectUser bool          // the person must get the chance to choose another account upstream
 	Locales    []string      // the person's languages, best first, as BCP 47 tags
 	Begun      time.Time     // when Begin was called
 }
