@@ -126,6 +126,13 @@ func TestKeyFileIsMadeOnceAndKept(t *testing.T) {
 	if bytes.Equal(keys[0], make([]byte, KeySize)) {
 		t.Fatal("the key is not random")
 	}
+	// A process that found no file, and is late to make it.
+	if err := createKey(path); err != nil {
+		t.Fatal(err)
+	}
+	if k, err := LoadOrCreateKey(path, true); err != nil || !bytes.Equal(k, keys[0]) {
+		t.Fatalf("a late create replaced the key: %v", err)
+	}
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("mode = %v, %v, want 0600", info.Mode(), err)
