@@ -1,0 +1,51 @@
+# make test is everything that must hold; the rest are its parts and tools.
+
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+FUZZTIME ?= 60s
+
+.PHONY: help build demo test test-setup check unit e2e lint bench fuzz screenshots
+
+help:
+	@echo 'make demo         the broker, two fake company upstreams and an app, on loopback'
+	@echo 'make test         installs what the tests need and runs them all'
+	@echo 'make check        gofmt and go vet'
+	@echo 'make unit         the Go tests, with the race detector'
+	@echo 'make e2e          a real browser and real peers'
+	@echo 'make screenshots  every page: desktop and phone, light and dark'
+	@echo 'make lint         golangci-lint'
+	@echo 'make fuzz         each fuzz target for FUZZTIME ($(FUZZTIME))'
+	@echo 'make bench        how fast it is'
+	@echo 'make build        bin/signet'
+
+build:
+	go build -o bin/signet ./cmd/signet
+
+demo:
+	go run ./cmd/signet demo
+
+test:
+	@scripts/test.sh
+
+test-setup:
+	@scripts/test-setup.sh
+
+check:
+	@scripts/check.sh
+
+unit:
+	go test -race ./...
+
+e2e: build
+	@scripts/e2e.sh
+
+screenshots: build
+	cd e2e && SIGNET_BIN=$(CURDIR)/bin/signet node screenshots.mjs $(CURDIR)/screenshots
+
+lint: check
+	go run $(GOLANGCI) run
+
+bench:
+	go run ./bench
+
+fuzz:
+	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
