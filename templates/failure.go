@@ -1,0 +1,150 @@
+package templates
+
+import (
+	"net/http"
+	"time"
+)
+
+// Failure says that something was refused or did not work: #error with #reason, #request-id, and a way on
+// (#retry, #back). The sentence belongs to Reason; one that is not known here gets the sentence of Status.
+type Failure struct {
+	Status       int    // of the answer, e.g. 400
+	Reason       string // the error's word, e.g. state_mismatch
+	Provider     string // its name, when one was involved
+	App          string // its name, when known
+	Wait         time.Duration
+	RetryURL     string // where to begin again; "" leaves the link out
+	AppURL       string // the way back to the app; "" leaves the link out
+	CancelAction string // instead of AppURL: a form posts cancel=yes there, to give the login back to the app
+}
+
+// cause says what is shown for a failure: keys below failure.heading, failure.reason and failure.advice.
+type cause struct{ heading, reason, advice string }
+
+// answer is for whatever a provider sent that does not hold: which check it failed is for the log, not for
+// somebody who tries forgeries.
+var answer = cause{"signin", "answer", "report"}
+
+var (
+	wrongBrowser = cause{"signin", "state_mismatch", "browser"}
+	stateInvalid = cause{"signin", "state_invalid", "again"}
+	loginExpired = cause{"signin", "login_expired", "again"}
+	upstream     = cause{"unavailable", "upstream", "later"}
+	forged       = cause{"request", "csrf", "browser"}
+	unknownApp   = cause{"app", "unknown_app", "operator"}
+	redirectURI  = cause{"app", "redirect_uri", "operator"}
+	appRequest   = cause{"app", "app_request", "operator"}
+)
+
+var byReason = map[string]cause{
+	"state_mismatch":  wrongBrowser,
+	"browser_unknown": wrongBrowser,
+	"cookie_missing":  wrongBrowser,
+	"state_invalid":   stateInvalid,
+	"state_missing":   stateInvalid,
+	"request_expired": {"signin", "request_expired", "again"},
+	"login_expired":   loginExpired,
+	"login_not_found": loginExpired,
+	"login_missing":   loginExpired,
+	"login_unknown":   loginExpired,
+	"login_finished":  {"finished", "login_finished", "finished"},
+	"replay":          {"signin", "replay", "again"},
+	"unsolicited":     {"signin", "unsolicited", "again"},
+	"idp_error":       {"signin", "idp_error", "again"},
+
+	"idp_disabled":     {"signin", "idp_disabled", "administrator"},
+	"no_provider":      {"signin", "no_provider", "administrator"},
+	"account_disabled": {"account", "account_disabled", "administrator"},
+	"link_required":    {"account", "link_required", "existing"},
+	"domain_not_owned": {"account", "domain_not_owned", "administrator"},
+	"email_malformed":  {"account", "email_malformed", "administrator"},
+	"mapping_failed":   {"signin", "mapping_failed", "administrator"},
+
+	"upstream_unreachable": upstream,
+	"upstream_broken":      upstream,
+	"database_unavailable": {"unavailable", "unavailable", "later"},
+	"throttled":            {"throttled", "throttled", ""},
+
+	"unknown_app":               unknownApp,
+	"unknown_client":            unknownApp,
+	"invalid_client":            unknownApp,
+	"invalid_redirect_uri":      redirectURI,
+	"bad_redirect_uri":          redirectURI,
+	"invalid_request":           appRequest,
+	"invalid_scope":             appRequest,
+	"unauthorized_client":       appRequest,
+	"unsupported_response_type": appRequest,
+	"invalid_request_uri":       appRequest,
+	"invalid_request_object":    appRequest,
+
+	"csrf":         forged,
+	"cross_origin": forged,
+}
+
+var byStatus = map[int]cause{
+	http.StatusForbidden:             {"account", "forbidden", "administrator"},
+	http.StatusNotFound:              {"missing", "missing", "address"},
+	http.StatusMethodNotAllowed:      {"request", "method", "again"},
+	http.StatusConflict:              {"signin", "conflict", "again"},
+	http.StatusRequestEntityTooLarge: {"request", "too_large", "report"},
+	http.StatusUnsupportedMediaType:  {"request", "content", "report"},
+	http.StatusMisdirectedRequest:    {"missing", "misdirected", "address"},
+	http.StatusTooManyRequests:       {"throttled", "throttled", ""},
+	http.StatusBadGateway:            upstream,
+	http.StatusServiceUnavailable:    {"unavailable", "unavailable", "later"},
+}
+
+func (f *Failure) cause() cause {
+	if c, ok := byReason[f.Reason]; ok {
+		return c
+	}
+	if c, ok := byStatus[f.Status]; ok {
+		return c
+	}
+	switch {
+	case f.Status < 400 || f.Status >= 500:
+		return cause{"broken", "broken", "report"}
+	case f.Provider != "":
+		return answer
+	}
+	return cause{"request", "request", "report"}
+}
+
+// failureView is a Failure in words.
+type failureView struct {
+	Failure
+	Heading, Sentence, Advice string
+}
+
+// Failure renders the page.
+func (p *Pages) Failure(pg Page, d Failure) ([]byte, error) {
+	d.RetryURL, d.AppURL, d.CancelAction = link(d.RetryURL), link(d.AppURL), link(d.CancelAction)
+	v := failureView{Failure: d}
+	c := d.cause()
+	if c.advice == "again" && d.RetryURL+d.AppURL+d.CancelAction != "" {
+		c.advice = "" // the buttons say so
+	}
+	wait, err := p.words.wait(pg.Lang, d.Wait)
+	say := func(key string, args ...any) (s string) {
+		if err == nil {
+			s, err = p.words.text(pg.Lang, key, args...)
+		}
+		return s
+	}
+	provider, app := d.Provider, d.App
+	if provider == "" {
+		provider = say("word.provider")
+	}
+	if app == "" {
+		app = say("word.app")
+	}
+	v.Heading = say("failure.heading." + c.heading)
+	v.Sentence = say("failure.reason."+c.reason, "Provider", provider, "App", app, "Wait", wait)
+	if c.advice != "" {
+		v.Advice = say("failure.advice."+c.advice, "Wait", wait)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.render(p.failure, pg, v)
+}

@@ -1,0 +1,140 @@
+package templates
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Provider is a button of the choose page.
+type Provider struct {
+	ID   string // of letters, digits and hyphens
+	Name string
+	Kind string // "password" gets a key, all others their first letter
+}
+
+// Person is somebody who has signed in.
+type Person struct {
+	Name  string // "" leaves the person out
+	Email string
+}
+
+// Notices of the choose page.
+const (
+	UnknownDomain  = "unknown_domain"  // nobody here signs in people of that e-mail domain
+	MalformedEmail = "malformed_email" // not an e-mail address
+)
+
+// Choose asks at which provider a person wants to sign in.
+//
+// The form #choose posts provider=ID from one of the buttons #provider-ID. With ShowEmail, a second form
+// posts email from the field #email; where there are no buttons, that form is #choose.
+type Choose struct {
+	Action    string
+	App       string // "" when unknown
+	Providers []Provider
+	ShowEmail bool   // people may be sent on by their e-mail domain
+	Email     string // what was typed before, or the login_hint
+	Notice    string // "" or one of the notices
+}
+
+// Choose renders the page.
+func (p *Pages) Choose(pg Page, d Choose) ([]byte, error) {
+	d.Email = hint(d.Email)
+	return p.render(p.choose, pg, d)
+}
+
+// Problems of the password page.
+const (
+	Wrong     = "wrong" // username or password, and never which
+	Throttled = "throttled"
+)
+
+// Password asks for a username and a password: #username, #password, #submit.
+type Password struct {
+	Action    string
+	App       string        // "" when unknown
+	Provider  string        // whose account it is; "" leaves the sentence out
+	Username  string        // what was typed before, or the login_hint
+	Problem   string        // "", Wrong or Throttled
+	Wait      time.Duration // with Throttled
+	OthersURL string        // where another provider can be chosen; "" when there is none
+}
+
+// Password renders the page.
+func (p *Pages) Password(pg Page, d Password) ([]byte, error) {
+	d.Username, d.OthersURL = hint(d.Username), link(d.OthersURL)
+	return p.render(p.password, pg, d)
+}
+
+// Consent asks whether an app may have what it asks for. The form #consent posts decision=allow from #allow
+// or decision=deny from #deny.
+type Consent struct {
+	Action string
+	App    string
+	Person Person
+	Scopes []string // scope values; those of OpenID Connect Core §5.4 are described, others named
+}
+
+// Consent renders the page.
+func (p *Pages) Consent(pg Page, d Consent) ([]byte, error) { return p.render(p.consent, pg, d) }
+
+// Logout asks whether a person wants to sign out (OpenID Connect RP-Initiated Logout §2). The form #logout
+// posts confirm=yes from #confirm, and Fields.
+type Logout struct {
+	Action  string
+	App     string     // which asks for it; "" when unknown
+	Person  Person     // who is signed in
+	Fields  url.Values // hidden, come back as they are, and must be checked again
+	StayURL string     // "" leaves the link out
+}
+
+// Logout renders the page.
+func (p *Pages) Logout(pg Page, d Logout) ([]byte, error) {
+	d.StayURL = link(d.StayURL)
+	return p.render(p.logout, pg, d)
+}
+
+// LoggedOut says that a person is signed out: #logged-out.
+type LoggedOut struct {
+	App    string
+	AppURL string // "" leaves the link out
+}
+
+// LoggedOut renders the page.
+func (p *Pages) LoggedOut(pg Page, d LoggedOut) ([]byte, error) {
+	d.AppURL = link(d.AppURL)
+	return p.render(p.out, pg, d)
+}
+
+// Post is a form that submits itself: a SAML request by the POST binding, or an app's answer by
+// response_mode=form_post. Without JavaScript a person presses #continue.
+//
+// A browser sends each line break within a field as CR LF, whatever it was before.
+type Post struct {
+	URL    string // absolute, http or https
+	Fields url.Values
+	To     string // the name of whom it goes to; "" when unknown
+}
+
+var (
+	errPostURL   = errors.New("form goes to a URL that is not absolute http or https")
+	errPostField = errors.New("form field cannot be carried by HTML: it holds NUL or is not UTF-8")
+)
+
+// Post renders the page. It is an error when the fields could not arrive as they are.
+func (p *Pages) Post(pg Page, d Post) ([]byte, error) {
+	if u := link(d.URL); u == "" || u[0] == '/' {
+		return nil, errPostURL
+	}
+	for name, values := range d.Fields {
+		for _, s := range append([]string{name}, values...) {
+			if strings.ContainsRune(s, 0) || !utf8.ValidString(s) {
+				return nil, errPostField
+			}
+		}
+	}
+	return p.render(p.post, pg, d)
+}

@@ -1,0 +1,107 @@
+// Package templates renders the pages that people see.
+//
+// A page is a struct, a method of Pages and an HTML file. Neither Go nor HTML holds a sentence: those are
+// in messages/, a file for each language. The pages work without JavaScript, and hold no inline style or
+// script, so that the policy CSP holds for all of them.
+//
+// Read in this order: pages.go (what can be shown), failure.go (which sentence belongs to which refusal),
+// language.go (languages and messages), text.go (what the HTML files call).
+package templates
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"sync"
+)
+
+// CSP is the Content-Security-Policy for every page here. It names no form-action: Chromium applies that to
+// the redirect after a form as well, and would stop the way back to the app.
+const CSP = "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+//go:embed *.html messages/*.yaml
+var files embed.FS
+
+// Page is what every page wants to know.
+type Page struct {
+	Lang      Lang   // from Pages.Language; "" is the first language
+	RequestID string // shown on failures
+	CSRF      string // goes out as the field csrf of every form that comes back to us; "" leaves it out
+}
+
+// view is what an HTML file sees.
+type view struct {
+	Page
+	Data any
+}
+
+// Pages renders pages. It is used by many goroutines at once.
+type Pages struct {
+	words    *messages
+	buffers  sync.Pool
+	choose   *template.Template
+	password *template.Template
+	consent  *template.Template
+	logout   *template.Template
+	out      *template.Template
+	post     *template.Template
+	failure  *template.Template
+}
+
+// New parses the pages and their messages. asset gives the URL of a static file by its name, e.g. signet.css.
+func New(asset func(name string) string) (*Pages, error) {
+	words, err := loadMessages(files)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pages{words: words, buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
+	set, err := template.New("").Funcs(p.functions(asset)).ParseFS(files, "*.html")
+	if err != nil {
+		return nil, fmt.Errorf("parse pages: %w", err)
+	}
+	for name, page := range map[string]**template.Template{
+		"choose": &p.choose, "password": &p.password, "consent": &p.consent, "logout": &p.logout,
+		"logged_out": &p.out, "post": &p.post, "failure": &p.failure,
+	} {
+		*page = set.Lookup(name + ".html")
+	}
+	return p, p.try()
+}
+
+// try renders each page once, because a page is escaped, and its faults are found, at its first use.
+func (p *Pages) try() error {
+	var pg Page
+	for _, render := range []func() ([]byte, error){
+		func() ([]byte, error) { return p.Choose(pg, Choose{Providers: []Provider{{ID: "a"}}, ShowEmail: true}) },
+		func() ([]byte, error) { return p.Password(pg, Password{}) },
+		func() ([]byte, error) { return p.Consent(pg, Consent{Scopes: []string{"openid"}}) },
+		func() ([]byte, error) { return p.Logout(pg, Logout{}) },
+		func() ([]byte, error) { return p.LoggedOut(pg, LoggedOut{}) },
+		func() ([]byte, error) { return p.Post(pg, Post{URL: "https://example.com/"}) },
+		func() ([]byte, error) { return p.Failure(pg, Failure{}) },
+	} {
+		if _, err := render(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// largest is the size up to which a buffer is used again: one big form must not hold its memory for ever.
+const largest = 64 << 10
+
+func (p *Pages) render(t *template.Template, pg Page, data any) ([]byte, error) {
+	pg.Lang = p.words.known(pg.Lang)
+	b := p.buffers.Get().(*bytes.Buffer)
+	defer func() {
+		if b.Cap() <= largest {
+			b.Reset()
+			p.buffers.Put(b)
+		}
+	}()
+	if err := t.Execute(b, view{Page: pg, Data: data}); err != nil {
+		return nil, fmt.Errorf("render page: %w", err)
+	}
+	return bytes.Clone(b.Bytes()), nil
+}
