@@ -1,0 +1,113 @@
+// A SAML identity provider that a company runs: Debian's SimpleSAMLphp under PHP's own web server. It takes
+// only signed requests, signs response and assertion, and names attributes by their OIDs.
+
+import crypto from 'node:crypto'
+import fs from 'node:fs'
+import path from 'node:path'
+import { freePort, host } from '../lib/ports.mjs'
+import { folder, run, start } from '../lib/proc.mjs'
+
+const installed = '/usr/share/simplesamlphp'
+const persistent = 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent'
+
+export const people = {
+  cleo: { password: 'cleo-password', mail: 'cleo@initech.example', displayName: 'Cleo Initech', groups: ['staff', 'legal'] },
+  dora: { password: 'dora-password', mail: 'dora@initech.example', displayName: 'Dora Initech', groups: ['staff'] },
+}
+
+/** Starts it. It knows no service provider until trust() has given it one's metadata. */
+export async function startSimpleSAMLphp() {
+  const dir = folder('simplesamlphp')
+  const origin = `http://${host.simplesamlphp}:${await freePort(host.simplesamlphp)}`
+  const entityID = `${origin}/saml2/idp/metadata.php`
+  for (const name of ['metadata', 'data', 'log', 'tmp', 'sessions', 'cert']) fs.mkdirSync(path.join(dir, name))
+  certificate(path.join(dir, 'cert'))
+  write(dir, 'config.php', 'config', configuration(dir, origin))
+  write(dir, 'authsources.php', 'config', { people: { 0: 'exampleauth:UserPass', ...accounts() } })
+  write(path.join(dir, 'metadata'), 'saml20-idp-hosted.php', 'metadata', { [entityID]: identityProvider })
+
+  const server = await start('simplesamlphp', 'php', [
+    '-d', `session.save_path=${path.join(dir, 'sessions')}`, '-d', 'display_errors=0', '-d', 'error_reporting=E_ALL & ~E_DEPRECATED',
+    '-S', new URL(origin).host, '-t', path.join(installed, 'www'),
+  ], {
+    env: { SIMPLESAMLPHP_CONFIG_DIR: dir, PHP_CLI_SERVER_WORKERS: '4' },
+    ready: async () => (await fetch(entityID)).ok,
+  })
+  return {
+    origin,
+    entityID,
+    metadataURL: entityID,
+    certificate: path.join(dir, 'cert', 'idp.crt'),
+    trust: (metadata) => fs.writeFileSync(path.join(dir, 'sp.xml'), metadata),
+    stop: () => server.stop(),
+  }
+}
+
+// PHP reads its settings from JSON beside it, so that no value has to be quoted for PHP.
+function write(dir, name, variable, value) {
+  fs.writeFileSync(path.join(dir, `${name}.json`), JSON.stringify(value))
+  fs.writeFileSync(path.join(dir, name), `<?php $${variable} = json_decode(file_get_contents(__FILE__ . '.json'), true);\n`)
+}
+
+function certificate(dir) {
+  run('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-sha256', '-days', '2', '-subj', '/CN=Initech test identity provider',
+    '-keyout', path.join(dir, 'idp.key'), '-out', path.join(dir, 'idp.crt')])
+}
+
+function configuration(dir, origin) {
+  // The file must be there and well formed before a service provider is known.
+  fs.writeFileSync(path.join(dir, 'sp.xml'), '<EntitiesDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata"/>')
+  return {
+    baseurlpath: `${origin}/`,
+    certdir: `${dir}/cert/`,
+    loggingdir: `${dir}/log/`,
+    datadir: `${dir}/data/`,
+    tempdir: `${dir}/tmp`,
+    metadatadir: `${dir}/metadata`,
+    secretsalt: crypto.randomUUID(),
+    'auth.adminpassword': crypto.randomUUID(),
+    'admin.protectmetadata': false,
+    timezone: 'UTC',
+    'logging.handler': 'file',
+    'logging.level': 5,
+    'enable.saml20-idp': true,
+    'module.enable': { exampleauth: true, saml: true, core: true },
+    'store.type': 'phpsession',
+    'session.cookie.secure': false,
+    'session.cookie.samesite': 'Lax',
+    'session.phpsession.savepath': path.join(dir, 'sessions'),
+    'language.default': 'en',
+    'language.available': ['en'],
+    'metadata.sources': [{ type: 'flatfile' }, { type: 'xml', file: path.join(dir, 'sp.xml') }],
+  }
+}
+
+function accounts() {
+  return Object.fromEntries(Object.entries(people).map(([uid, p]) => [
+    `${uid}:${p.password}`,
+    { uid: [uid], mail: [p.mail], displayName: [p.displayName], eduPersonAffiliation: p.groups },
+  ]))
+}
+
+const identityProvider = {
+  host: '__DEFAULT__',
+  privatekey: 'idp.key',
+  certificate: 'idp.crt',
+  auth: 'people',
+  'validate.authnrequest': true,
+  'saml20.sign.response': true,
+  'saml20.sign.assertion': true,
+  'attributes.NameFormat': 'urn:oasis:names:tc:SAML:2.0:attrname-format:uri',
+  NameIDFormat: persistent,
+  authproc: {
+    10: { class: 'saml:AttributeNameID', attribute: 'uid', Format: persistent },
+    20: { 0: 'core:AttributeMap', class: 'core:AttributeMap', 1: 'name2oid' },
+  },
+}
+
+/** Signs a person in on its page. */
+export async function signIn(page, username, password = people[username].password) {
+  await page.locator('input[name=username]').fill(username)
+  await page.locator('input[name=password]').fill(password)
+  await page.locator('#submit_button, button[type=submit], input[type=submit]').first().click()
+}
