@@ -1,0 +1,187 @@
+package saml
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/signet-broker/signet/providers"
+)
+
+const maxSkew = time.Minute
+
+// Config is this kind's part of the configuration: metadata in one of three ways, or the identity
+// provider's entity ID, address and certificates by hand.
+type Config struct {
+	MetadataURL  string `yaml:"metadata_url" doc:"where the identity provider publishes its metadata; fetched at the first login and kept fresh"`
+	MetadataFile string `yaml:"metadata_file" doc:"a file with the identity provider's metadata"`
+	Metadata     string `yaml:"metadata" doc:"the identity provider's metadata itself, as XML"`
+
+	EntityID         string   `yaml:"entity_id" doc:"the identity provider's entity ID; beside metadata, the one that is meant there"`
+	SSOURL           string   `yaml:"sso_url" doc:"without metadata: where people are sent to sign in"`
+	Certificates     []string `yaml:"certificates" doc:"without metadata: the identity provider's signing certificates, as PEM"`
+	CertificateFiles []string `yaml:"certificate_files" doc:"without metadata: files with signing certificates, as PEM"`
+
+	SPEntityID              string        `yaml:"sp_entity_id" doc:"Signet's own entity ID; default: the address of its metadata"`
+	SignRequests            bool          `yaml:"sign_requests" doc:"sign what is sent to the identity provider"`
+	Binding                 string        `yaml:"binding" doc:"how requests are sent, redirect or post; the other one where the metadata offers no such address"`
+	Skew                    time.Duration `yaml:"skew" doc:"how far the identity provider's clock may be off, at most 60s"`
+	NameIDFormat            string        `yaml:"name_id_format" doc:"the NameID format to ask for"`
+	SubjectAttribute        string        `yaml:"subject_attribute" doc:"the Name of the attribute that names a person for good; default: the NameID"`
+	ForceAuthn              bool          `yaml:"force_authn" doc:"people sign in again each time, also with a session at the identity provider"`
+	AllowExpiredCertificate bool          `yaml:"allow_expired_certificate" doc:"take signatures whose certificate is out of its dates"`
+}
+
+func defaults() *Config {
+	return &Config{SignRequests: true, Binding: "redirect", Skew: maxSkew}
+}
+
+// Check returns everything that is wrong. It reads the files that are named.
+func (c *Config) Check() []providers.Fault {
+	var faults []providers.Fault
+	fault := func(key, format string, args ...any) {
+		faults = append(faults, providers.Fault{Key: key, Problem: fmt.Sprintf(format, args...)})
+	}
+	var given []string
+	for _, source := range [][2]string{{"metadata_url", c.MetadataURL}, {"metadata_file", c.MetadataFile}, {"metadata", c.Metadata}} {
+		if source[1] != "" {
+			given = append(given, source[0])
+		}
+	}
+	byHand := c.SSOURL != "" || len(c.Certificates)+len(c.CertificateFiles) > 0
+	switch {
+	case len(given) == 0 && !byHand:
+		fault("metadata_url", "is required, or metadata_file, metadata, or entity_id with sso_url and certificates")
+	case len(given) > 1:
+		fault(given[1], "stands beside %s; give one of them", given[0])
+	case len(given) == 1 && byHand:
+		fault(given[0], "stands beside sso_url or certificates; give metadata or those")
+	case c.MetadataURL != "":
+		if problem := checkURL(c.MetadataURL); problem != "" {
+			fault("metadata_url", "%s", problem)
+		}
+	default:
+		_, found := c.identityProvider(time.Now())
+		faults = append(faults, found...)
+	}
+	if c.Binding != "redirect" && c.Binding != "post" {
+		fault("binding", "must be redirect or post")
+	}
+	if c.Skew < 0 || c.Skew > maxSkew {
+		fault("skew", "must be 0s to %s", maxSkew)
+	}
+	if c.NameIDFormat == formatTransient && c.SubjectAttribute == "" {
+		fault("name_id_format", "a transient NameID names nobody for good; set subject_attribute too")
+	}
+	if len(c.SPEntityID) > 1024 || strings.TrimSpace(c.SPEntityID) != c.SPEntityID {
+		fault("sp_entity_id", "must be at most 1024 bytes without white space around them")
+	}
+	return faults
+}
+
+// identityProvider returns what the configuration itself says of the identity provider, or what is wrong.
+func (c *Config) identityProvider(now time.Time) (*identityProvider, []providers.Fault) {
+	key, document := "metadata", []byte(c.Metadata)
+	switch {
+	case c.MetadataFile != "":
+		key = "metadata_file"
+		var err error
+		if document, err = os.ReadFile(c.MetadataFile); err != nil {
+			return nil, []providers.Fault{{Key: key, Problem: "cannot be read: " + err.Error()}}
+		}
+	case c.Metadata == "":
+		return c.byHand()
+	}
+	idp, err := parseMetadata(document, c.EntityID, now)
+	if err != nil {
+		return nil, []providers.Fault{{Key: key, Problem: err.Error()}}
+	}
+	return idp, nil
+}
+
+func (c *Config) byHand() (*identityProvider, []providers.Fault) {
+	var faults []providers.Fault
+	fault := func(key, problem string) { faults = append(faults, providers.Fault{Key: key, Problem: problem}) }
+	idp := &identityProvider{entityID: c.EntityID, sso: map[string]string{c.Binding: c.SSOURL}}
+	if c.EntityID == "" {
+		fault("entity_id", "is required without metadata")
+	}
+	if c.SSOURL == "" {
+		fault("sso_url", "is required without metadata")
+	} else if problem := checkURL(c.SSOURL); problem != "" {
+		fault("sso_url", problem)
+	}
+	add := func(key, text string) {
+		certs, problem := parsePEM(text)
+		if problem != "" {
+			fault(key, problem)
+		}
+		idp.certs = append(idp.certs, certs...)
+	}
+	for i, text := range c.Certificates {
+		add(fmt.Sprintf("certificates.%d", i), text)
+	}
+	for i, name := range c.CertificateFiles {
+		key := fmt.Sprintf("certificate_files.%d", i)
+		content, err := os.ReadFile(name)
+		if err != nil {
+			fault(key, "cannot be read: "+err.Error())
+			continue
+		}
+		add(key, string(content))
+	}
+	switch n := len(c.Certificates) + len(c.CertificateFiles); {
+	case n == 0:
+		fault("certificates", "are required without metadata")
+	case len(idp.certs) > maxCertificates:
+		fault("certificates", fmt.Sprintf("are %d, more than %d", len(idp.certs), maxCertificates))
+	}
+	return idp, faults
+}
+
+// parsePEM returns the certificates of a PEM text and the first thing that is wrong with it.
+func parsePEM(text string) (certs []*x509.Certificate, problem string) {
+	for rest := []byte(text); ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			return nil, "must hold certificates, and holds something else too"
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, "is no X.509 certificate"
+		}
+		if problem := checkKey(cert); problem != "" {
+			return nil, problem
+		}
+		certs = append(certs, cert)
+	}
+	if len(certs) == 0 {
+		return nil, "has no certificate in PEM form"
+	}
+	return certs, ""
+}
+
+// checkURL takes https, and http to this machine itself.
+func checkURL(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
+		return "must be an absolute URL without user and fragment"
+	}
+	if u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()) {
+		return ""
+	}
+	return "must be an https URL (http only on loopback)"
+}
+
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
