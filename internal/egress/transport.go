@@ -1,0 +1,65 @@
+package egress
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// transport chooses the way by scheme and limits what comes back.
+type transport struct {
+	max          int64
+	https, plain *http.Transport
+}
+
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	way := t.https
+	if req.URL.Scheme != "https" {
+		if req.URL.Scheme != "http" || !Loopback(req.URL) {
+			if req.Body != nil {
+				req.Body.Close()
+			}
+			return nil, fmt.Errorf("%w: %s://%s", ErrScheme, req.URL.Scheme, req.URL.Host)
+		}
+		way = t.plain
+	}
+	resp, err := way.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.ContentLength > t.max {
+		resp.Body.Close()
+		return nil, fmt.Errorf("%w: %d bytes announced", ErrTooLarge, resp.ContentLength)
+	}
+	resp.Body = &body{ReadCloser: resp.Body, left: t.max}
+	return resp, nil
+}
+
+// CloseIdleConnections lets http.Client.CloseIdleConnections work.
+func (t *transport) CloseIdleConnections() {
+	t.https.CloseIdleConnections()
+	t.plain.CloseIdleConnections()
+}
+
+// body fails once more than its limit has been read. It never ends early without an error: half a
+// document that happens to parse must not pass for a whole one.
+type body struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if b.left < 0 {
+		return 0, ErrTooLarge
+	}
+	// One byte more than allowed tells a body that is too large from one that just fits.
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.left -= int64(n)
+	if b.left < 0 {
+		return n - 1, ErrTooLarge
+	}
+	return n, err
+}

@@ -1,0 +1,81 @@
+package oidc
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	gooidc "github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"github.com/signet-broker/signet/providers"
+)
+
+// memory is what Begin leaves for Continue in Attempt.State.
+type memory struct {
+	Nonce    string `json:"nonce"`
+	Verifier string `json:"verifier"` // RFC 7636
+}
+
+// Begin sends the person to the upstream's authorization endpoint. PKCE and nonce go with it whatever the
+// upstream says it supports: one that does not know them ignores them, and a metadata document that was
+// tampered with cannot take them away.
+func (p *provider) Begin(ctx context.Context, a *providers.Attempt) (providers.Next, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	m, err := p.metadata.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	mem := memory{Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier()}
+	if a.State, err = json.Marshal(mem); err != nil {
+		return nil, providers.AsError(fmt.Errorf("remember attempt: %w", err))
+	}
+	p.keys.warm(ctx)
+	options := append(p.wishes(a), gooidc.Nonce(mem.Nonce), oauth2.S256ChallengeOption(mem.Verifier))
+	return providers.Redirect{URL: m.client.AuthCodeURL(a.ID, options...)}, nil
+}
+
+// wishes are the parameters by which the attempt and the configuration shape the login (OpenID Connect Core
+// 1.0, section 3.1.2.1).
+func (p *provider) wishes(a *providers.Attempt) []oauth2.AuthCodeOption {
+	options := make([]oauth2.AuthCodeOption, 0, 8+len(p.conf.Params))
+	set := func(name, value string) {
+		if value != "" {
+			options = append(options, oauth2.SetAuthURLParam(name, value))
+		}
+	}
+	prompt := strings.Fields(p.conf.Prompt)
+	switch {
+	case a.ForceLogin:
+		prompt = with(prompt, "login")
+		set("max_age", "0")
+	case a.MaxAge > 0:
+		set("max_age", strconv.Itoa(int(a.MaxAge/time.Second)))
+	}
+	if a.SelectUser && !a.ForceLogin { // whoever must sign in again can be somebody else
+		prompt = with(prompt, "select_account")
+	}
+	set("prompt", strings.Join(prompt, " "))
+	set("acr_values", strings.Join(p.conf.ACRValues, " "))
+	set("ui_locales", strings.Join(a.Locales[:min(len(a.Locales), 5)], " "))
+	if len(a.LoginHint) <= 320 {
+		set("login_hint", a.LoginHint)
+	}
+	for name, value := range p.conf.Params {
+		set(name, value)
+	}
+	return options
+}
+
+func with(words []string, word string) []string {
+	if slices.Contains(words, word) {
+		return words
+	}
+	return append(words, word)
+}

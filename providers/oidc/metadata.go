@@ -1,0 +1,137 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+
+	gooidc "github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"github.com/signet-broker/signet/internal/egress"
+	"github.com/signet-broker/signet/providers"
+)
+
+// metadata is what an upstream's discovery document says (OpenID Connect Discovery 1.0, section 3).
+type metadata struct {
+	AuthURL     string   `json:"authorization_endpoint"`
+	TokenURL    string   `json:"token_endpoint"`
+	JWKSURL     string   `json:"jwks_uri"`
+	UserInfoURL string   `json:"userinfo_endpoint"`
+	TokenAuth   []string `json:"token_endpoint_auth_methods_supported"`
+	IssParam    bool     `json:"authorization_response_iss_parameter_supported"`
+
+	client oauth2.Config // made of the above
+}
+
+// fetchMetadata is the fetch of provider.metadata.
+func (p *provider) fetchMetadata(ctx context.Context) (*metadata, error) {
+	found, err := gooidc.NewProvider(gooidc.ClientContext(ctx, p.env.Client), p.conf.Issuer)
+	var mismatch *gooidc.IssuerMismatchError
+	switch {
+	case errors.As(err, &mismatch):
+		return nil, broken("discovery document is of issuer %.200q", mismatch.Discovered)
+	case transportFailed(err):
+		return nil, unreachable("discovery", err)
+	case err != nil: // its text may hold the whole body
+		return nil, broken("discovery document cannot be read")
+	}
+	var m metadata
+	if err := found.Claims(&m); err != nil {
+		return nil, broken("discovery document has a wrong type")
+	}
+	if err := p.checkEndpoints(&m); err != nil {
+		return nil, err
+	}
+	m.client = oauth2.Config{
+		ClientID:     p.conf.ClientID,
+		ClientSecret: p.conf.ClientSecret.Reveal(),
+		RedirectURL:  p.env.Callback(),
+		Scopes:       p.scopes,
+		Endpoint:     oauth2.Endpoint{AuthURL: m.AuthURL, TokenURL: m.TokenURL, AuthStyle: p.authStyle(&m)},
+	}
+	return &m, nil
+}
+
+// authStyle is never AuthStyleAutoDetect: that sends code and secret a second time after any error.
+func (p *provider) authStyle(m *metadata) oauth2.AuthStyle {
+	post := p.conf.TokenAuth == "client_secret_post"
+	if p.conf.TokenAuth == "" {
+		post = slices.Contains(m.TokenAuth, "client_secret_post") && !slices.Contains(m.TokenAuth, "client_secret_basic")
+	}
+	if post || p.conf.ClientSecret == "" {
+		return oauth2.AuthStyleInParams
+	}
+	return oauth2.AuthStyleInHeader
+}
+
+// checkEndpoints holds against a document that would send codes, secrets or our own requests elsewhere.
+func (p *provider) checkEndpoints(m *metadata) error {
+	issuer, err := url.Parse(p.conf.Issuer)
+	if err != nil {
+		return broken("issuer is no URL")
+	}
+	for _, e := range []struct {
+		name, url string
+		optional  bool
+	}{
+		{"authorization_endpoint", m.AuthURL, false},
+		{"token_endpoint", m.TokenURL, false},
+		{"jwks_uri", m.JWKSURL, false},
+		{"userinfo_endpoint", m.UserInfoURL, true},
+	} {
+		if e.url == "" && e.optional {
+			continue
+		}
+		if problem := endpointProblem(e.url, issuer); problem != "" {
+			return broken("%s of the discovery document %s", e.name, problem)
+		}
+	}
+	return nil
+}
+
+func endpointProblem(endpoint string, issuer *url.URL) string {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
+		return "is no URL of an endpoint"
+	}
+	local := egress.Loopback(issuer)
+	switch {
+	case u.Scheme == "http" && issuer.Scheme == "http" && local && egress.Loopback(u):
+		return ""
+	case u.Scheme != "https":
+		return "is not https"
+	case egress.Loopback(u) && !local:
+		return "is on this machine"
+	}
+	if addr, err := netip.ParseAddr(u.Hostname()); err == nil && (addr.IsLinkLocalUnicast() || addr.IsUnspecified() || addr.IsMulticast()) {
+		return "is at an address that no upstream has"
+	}
+	return ""
+}
+
+// broken is an upstream that can be reached and is of no use.
+func broken(format string, args ...any) *providers.Error {
+	return providers.Broken("upstream_broken", fmt.Errorf(format, args...))
+}
+
+// unreachable turns an error of an HTTP exchange into ours. What http.Client itself says names the URL and
+// the cause, and nothing of a body.
+func unreachable(what string, err error) *providers.Error {
+	reason := "upstream_unreachable"
+	if errors.Is(err, egress.ErrTooLarge) || errors.Is(err, egress.ErrScheme) || errors.Is(err, egress.ErrAddress) {
+		reason = "upstream_broken"
+	}
+	return providers.Broken(reason, fmt.Errorf("%s: %w", what, err))
+}
+
+// transportFailed tells an exchange that failed from an answer that did not please.
+func transportFailed(err error) bool {
+	var u *url.Error
+	var n net.Error
+	return errors.As(err, &u) || errors.As(err, &n) || errors.Is(err, context.Canceled)
+}
