@@ -130,3 +130,12 @@ func (m *messages) text(lang Lang, key string, args ...any) (string, error) {
 	want.TemplateData = values
 	return c.localizer.Localize(want)
 }
+
+// Languages returns the languages that the pages are written in, as BCP 47 tags.
+func (p *Pages) Languages() []string {
+	tags := make([]string, len(languages))
+	for i, l := range languages {
+		tags[i] = l.String()
+	}
+	return tags
+}
