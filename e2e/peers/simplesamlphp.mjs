@@ -7,7 +7,6 @@ import path from 'node:path'
 import { freePort, host } from '../lib/ports.mjs'
 import { folder, run, start } from '../lib/proc.mjs'
 
-const installed = '/usr/share/simplesamlphp'
 const persistent = 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent'
 
 export const people = {
@@ -28,7 +27,7 @@ export async function startSimpleSAMLphp() {
 
   const server = await start('simplesamlphp', 'php', [
     '-d', `session.save_path=${path.join(dir, 'sessions')}`, '-d', 'display_errors=0', '-d', 'error_reporting=E_ALL & ~E_DEPRECATED',
-    '-S', new URL(origin).host, '-t', path.join(installed, 'www'),
+    '-S', new URL(origin).host, '-t', '/usr/share/simplesamlphp/www',
   ], {
     env: { SIMPLESAMLPHP_CONFIG_DIR: dir, PHP_CLI_SERVER_WORKERS: '4' },
     ready: async () => (await fetch(entityID)).ok,
@@ -67,6 +66,7 @@ function configuration(dir, origin) {
     secretsalt: crypto.randomUUID(),
     'auth.adminpassword': crypto.randomUUID(),
     'admin.protectmetadata': false,
+    attributenamemapdir: '/etc/simplesamlphp/attributemap/',
     timezone: 'UTC',
     'logging.handler': 'file',
     'logging.level': 5,
@@ -101,7 +101,7 @@ const identityProvider = {
   NameIDFormat: persistent,
   authproc: {
     10: { class: 'saml:AttributeNameID', attribute: 'uid', Format: persistent },
-    20: { 0: 'core:AttributeMap', class: 'core:AttributeMap', 1: 'name2oid' },
+    20: { class: 'core:AttributeMap', 0: 'name2oid' },
   },
 }
 
