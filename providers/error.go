@@ -23,6 +23,7 @@ const (
 type Error struct {
 	Kind       ErrorKind
 	Reason     string        // one word for the log and the event, e.g. sig_missing; names the sentence for people
+	Status     int           // the HTTP status, where it is not the kind's own; 0 mostly
 	RetryAfter time.Duration // with Throttled and Unavailable
 	Err        error         // why, for the log; without secrets
 }

@@ -1,0 +1,152 @@
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/signet-broker/signet/providers"
+)
+
+// conclude ends a login whose identity is known, in the browser that started it.
+func (b *Broker) conclude(ctx context.Context, l *Login, v Visitor, once []providers.Once) (Turn, error) {
+	if !v.owns(l) {
+		return Turn{}, b.refused(ctx, l, v, providers.Refuse("state_mismatch", "login %s belongs to another browser", l.ID))
+	}
+	var turn Turn
+	var err error
+	// Two first logins of one person at once: the second try finds the user that the other has made.
+	for range 2 {
+		if turn, err = b.tryConclude(ctx, *l, v, once); !errors.Is(err, errLinked) {
+			break
+		}
+	}
+	switch {
+	case err == nil:
+		return turn, nil
+	case errors.Is(err, ErrReplay):
+		return Turn{}, b.refused(ctx, l, v, providers.Refuse("replay", "login %s: %w", l.ID, err))
+	case errors.Is(err, ErrConflict):
+		return Turn{}, &Error{Kind: providers.Conflict, Reason: "login_finished", Err: fmt.Errorf("login %s: %w", l.ID, err)}
+	}
+	return Turn{}, b.refusedFor(ctx, l, v, err)
+}
+
+var errLinked = errors.New("linked meanwhile")
+
+func (b *Broker) tryConclude(ctx context.Context, l Login, v Visitor, once []providers.Once) (Turn, error) {
+	r, err := b.resolve(ctx, &l)
+	if err != nil {
+		return Turn{}, err
+	}
+	if l.ExpectedUser != "" && l.ExpectedUser != r.user.ID {
+		return b.abandon(ctx, &l, v, &Error{Kind: providers.Forbidden, Reason: "login_required"}, true)
+	}
+	s, secret := b.session(&l, r.user, v)
+	next, artifact, err := b.Doors[l.Door].Finish(ctx, l, s)
+	if err != nil {
+		return Turn{}, err
+	}
+	done := l
+	done.Stage, done.State, done.Identity = Finished, nil, nil
+	event := b.event(&l, v, LoginFinished, "")
+	event.User, event.Session = r.user.ID, s.ID
+	f := Finish{Login: &done, Once: once, NewUser: r.isNew, Link: r.link, Session: &s, Artifact: artifact, Event: event}
+	if r.isNew || r.changed {
+		f.User = &r.user
+	}
+	if v.Session != nil {
+		f.EndSession = v.Session.ID
+	}
+	if err := b.Store.Finish(ctx, f); err != nil {
+		if r.link != nil && errors.Is(err, ErrConflict) {
+			if _, lerr := b.Store.UserByLink(ctx, r.link.Provider, r.link.Subject); lerr == nil {
+				return Turn{}, errLinked
+			}
+		}
+		return Turn{}, err
+	}
+	return Turn{App: l.App, Next: next, Session: &s, Secret: secret}, nil
+}
+
+// session makes the session of a finished login. Its secret is always new; its ID stays when the same
+// person signs in again in the same browser, so that apps see one session.
+func (b *Broker) session(l *Login, u User, v Visitor) (Session, string) {
+	secret, now := rand.Text()+rand.Text(), b.Now()
+	hash := sha256.Sum256([]byte(secret))
+	authTime := l.Identity.AuthTime
+	if authTime.IsZero() || authTime.After(now) {
+		authTime = now
+	}
+	s := Session{
+		ID: rand.Text(), Hash: hash[:], User: u.ID, Provider: l.Provider, Subject: l.Identity.Subject, Upstream: l.Identity.Session,
+		AuthTime: authTime, AMR: l.Identity.AMR, ACR: l.Identity.ACR,
+		Created: now, Seen: now, Idle: now.Add(b.Sessions.Idle), Ends: now.Add(b.Sessions.Absolute),
+	}
+	if v.Session != nil && v.Session.User == u.ID {
+		s.ID = v.Session.ID
+	}
+	return s, secret
+}
+
+// reuse ends a login that the visitor's session satisfies: one write, and no row for the login.
+func (b *Broker) reuse(ctx context.Context, l *Login, v Visitor) (Turn, error) {
+	s := *v.Session
+	l.Provider = s.Provider
+	next, artifact, err := b.Doors[l.Door].Finish(ctx, *l, s)
+	if err != nil {
+		return Turn{}, err
+	}
+	event := b.event(l, v, LoginFinished, "")
+	event.User, event.Session = s.User, s.ID
+	if err := b.Store.Finish(ctx, Finish{Artifact: artifact, Event: event}); err != nil {
+		return Turn{}, err
+	}
+	now := b.Now()
+	if now.Sub(s.Seen) > min(b.Sessions.Idle/20, 5*time.Minute) {
+		idle := now.Add(b.Sessions.Idle)
+		if idle.After(s.Ends) {
+			idle = s.Ends
+		}
+		if err := b.Store.TouchSession(ctx, s.ID, now, idle); err != nil {
+			b.Log.WarnContext(ctx, "a session's use was not noted", "error", err)
+		}
+	}
+	return Turn{App: l.App, Next: next}, nil
+}
+
+// SignOut ends a session.
+func (b *Broker) SignOut(ctx context.Context, v Visitor, app string) error {
+	if v.Session == nil {
+		return nil
+	}
+	return b.Store.EndSession(ctx, v.Session.ID, Event{
+		ID: rand.Text(), Time: b.Now(), Type: SessionEnded, User: v.Session.User, App: app,
+		Provider: v.Session.Provider, Session: v.Session.ID, Addr: addr(v), RequestID: v.RequestID,
+	})
+}
+
+// event describes what has become of a login.
+func (b *Broker) event(l *Login, v Visitor, kind, reason string) Event {
+	return Event{
+		ID: rand.Text(), Time: b.Now(), Type: kind, Reason: reason, App: l.App, Provider: l.Provider,
+		Login: l.ID, Addr: addr(v), RequestID: v.RequestID,
+	}
+}
+
+// record keeps an event of something that was refused. The refusal stands, whether it could be kept or not.
+func (b *Broker) record(ctx context.Context, e Event) {
+	if err := b.Store.Record(context.WithoutCancel(ctx), e); err != nil {
+		b.Log.ErrorContext(ctx, "an event was not kept", "type", e.Type, "reason", e.Reason, "error", err)
+	}
+}
+
+func addr(v Visitor) string {
+	if !v.Addr.IsValid() {
+		return ""
+	}
+	return v.Addr.String()
+}

@@ -1,0 +1,399 @@
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/signet-broker/signet/providers"
+)
+
+// ChoosePage is the Ask on which a person picks a provider; its data is Choices.
+const ChoosePage = "choose"
+
+// Choices is what the choose page offers.
+type Choices struct {
+	App       *App
+	Providers []*Provider
+	ByEmail   bool   // some provider has domains, so an e-mail address can find it
+	Email     string // as typed before
+	Unknown   bool   // that address belongs to no provider
+}
+
+// Start begins a login for an app. l has what the door knows: Door, App, Request and the app's wishes.
+// A session that satisfies them finishes the login at once, without a row.
+func (b *Broker) Start(ctx context.Context, l Login, v Visitor) (Turn, error) {
+	app := b.Registry.App(l.App)
+	if app == nil {
+		return Turn{}, providers.Refuse("unknown_app", "app %q", l.App)
+	}
+	l.ID, l.Version, l.Stage = rand.Text(), 1, Choosing
+	l.Browser, l.Addr, l.Expires = v.Browser, addr(v), b.Now().Add(LoginLifetime)
+	if b.satisfied(&l, app, v) {
+		return b.reuse(ctx, &l, v)
+	}
+	if l.NoInput {
+		return b.abandon(ctx, &l, v, &Error{Kind: providers.Forbidden, Reason: "login_required"}, false)
+	}
+	choices := b.choices(&l, app)
+	if len(choices) == 0 {
+		return Turn{}, &Error{Kind: providers.Internal, Reason: "no_provider", Err: fmt.Errorf("app %q has no provider that is registered", app.ID)}
+	}
+	turn := Turn{Login: l.ID, App: app.ID}
+	if p := direct(choices, l.LoginHint, l.SelectUser); p != nil {
+		next, err := b.begin(ctx, &l, p)
+		if err != nil {
+			// The login stands all the same, so that the error's page has a way on.
+			if cerr := b.Store.CreateLogin(ctx, l); cerr != nil {
+				return Turn{}, cerr
+			}
+			return turn, b.refused(ctx, &l, v, err)
+		}
+		if _, page := next.(providers.Ask); !page {
+			turn.Next = next
+		}
+	}
+	return turn, b.Store.CreateLogin(ctx, l)
+}
+
+// satisfied tells whether the visitor's session is all that the app wants.
+func (b *Broker) satisfied(l *Login, app *App, v Visitor) bool {
+	s, u := v.Session, v.User
+	if s == nil || u == nil || u.Disabled || l.ForceLogin || l.SelectUser {
+		return false
+	}
+	if l.HasMaxAge && b.Now().Sub(s.AuthTime) > l.MaxAge {
+		return false
+	}
+	if l.ExpectedUser != "" && l.ExpectedUser != u.ID {
+		return false
+	}
+	return b.allowed(l, app, s.Provider)
+}
+
+// allowed tells whether a login may be answered by a provider.
+func (b *Broker) allowed(l *Login, app *App, provider string) bool {
+	return b.Registry.Provider(provider) != nil && app.May(provider) && (len(l.Only) == 0 || slices.Contains(l.Only, provider))
+}
+
+// choices are the providers that a login may be answered by.
+func (b *Broker) choices(l *Login, app *App) []*Provider {
+	if len(l.Only) == 1 { // the usual hint; never a walk through all providers
+		if b.allowed(l, app, l.Only[0]) {
+			return []*Provider{b.Registry.Provider(l.Only[0])}
+		}
+		return nil
+	}
+	var list []*Provider
+	for _, p := range b.Registry.Providers() {
+		if b.allowed(l, app, p.ID) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// direct returns the provider that needs no choosing: the only one, or the one whose domain the hint has.
+func direct(choices []*Provider, hint string, selectUser bool) *Provider {
+	if len(choices) == 1 {
+		return choices[0]
+	}
+	if selectUser {
+		return nil
+	}
+	return byDomain(choices, hint)
+}
+
+func byDomain(choices []*Provider, email string) *Provider {
+	domain := emailDomain(email)
+	if domain == "" {
+		return nil
+	}
+	for _, p := range choices {
+		if slices.Contains(p.Domains, domain) {
+			return p
+		}
+	}
+	return nil
+}
+
+// begin starts an attempt at a provider. On an error l is as if nothing had been chosen.
+func (b *Broker) begin(ctx context.Context, l *Login, p *Provider) (providers.Next, error) {
+	l.Stage, l.Provider, l.State, l.Identity, l.Begun = AtProvider, p.ID, nil, nil, b.Now()
+	a := attempt(l)
+	next, err := p.Upstream.Begin(ctx, &a)
+	if err != nil {
+		forget(l)
+		return nil, err
+	}
+	l.State = a.State
+	return next, nil
+}
+
+// forget takes a login back to where no attempt is under way: what its upstream sent cannot be used again.
+func forget(l *Login) {
+	l.Stage, l.State, l.Begun, l.Identity = Choosing, nil, time.Time{}, nil
+}
+
+func attempt(l *Login) providers.Attempt {
+	return providers.Attempt{
+		ID: l.ID, State: l.State, LoginHint: l.LoginHint, SelectUser: l.SelectUser, Locales: l.Locales, Begun: l.Begun,
+		ForceLogin: l.ForceLogin || l.HasMaxAge && l.MaxAge == 0, MaxAge: l.MaxAge,
+	}
+}
+
+// mine returns a login of this browser. Someone else's is refused before anything of it is told.
+func (b *Broker) mine(ctx context.Context, id string, v Visitor) (*Login, error) {
+	l, err := b.Store.Login(ctx, id)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, providers.Refuse("login_expired", "no login %.40q", id)
+	case err != nil:
+		return nil, err
+	case !v.owns(&l):
+		return nil, b.refused(ctx, &l, v, providers.Refuse("state_mismatch", "login %s belongs to another browser", l.ID))
+	case l.Stage == Finished:
+		return nil, &Error{Kind: providers.Conflict, Reason: "login_finished", Err: fmt.Errorf("login %s", l.ID)}
+	case b.Registry.App(l.App) == nil:
+		return nil, providers.Refuse("unknown_app", "app %q is gone", l.App)
+	}
+	return &l, nil
+}
+
+// Peek returns a login of this browser, also a finished one, for the way on from an error's page; nil otherwise.
+func (b *Broker) Peek(ctx context.Context, id string, v Visitor) *Login {
+	l, err := b.Store.Login(ctx, id)
+	if err != nil || !v.owns(&l) {
+		return nil
+	}
+	return &l
+}
+
+// Show decides what a person sees of a login. choose asks for the list of providers again.
+func (b *Broker) Show(ctx context.Context, id string, v Visitor, choose bool) (Turn, error) {
+	l, err := b.mine(ctx, id, v)
+	if err != nil {
+		return Turn{}, err
+	}
+	if l.Stage == Identified {
+		return b.conclude(ctx, l, v, nil)
+	}
+	choices := b.choices(l, b.Registry.App(l.App))
+	if p := b.Registry.Provider(l.Provider); !choose && l.Stage == AtProvider && p != nil && p.Password {
+		return b.resumeAt(ctx, l, v, p)
+	}
+	if len(choices) == 1 {
+		return b.resumeAt(ctx, l, v, choices[0])
+	}
+	return b.ask(l, choices, Choices{}), nil
+}
+
+func (b *Broker) ask(l *Login, choices []*Provider, c Choices) Turn {
+	c.App, c.Providers = b.Registry.App(l.App), choices
+	c.ByEmail = slices.ContainsFunc(choices, func(p *Provider) bool { return len(p.Domains) > 0 })
+	if c.Email == "" {
+		c.Email = l.LoginHint
+	}
+	return Turn{Login: l.ID, App: l.App, Next: providers.Ask{Page: ChoosePage, Data: c}}
+}
+
+// resumeAt starts an attempt at p for a login that has a row.
+func (b *Broker) resumeAt(ctx context.Context, l *Login, v Visitor, p *Provider) (Turn, error) {
+	next, err := b.begin(ctx, l, p)
+	if err != nil {
+		return Turn{}, b.refused(ctx, l, v, err)
+	}
+	return Turn{Login: l.ID, App: l.App, Next: next}, b.update(ctx, l, nil)
+}
+
+func (b *Broker) update(ctx context.Context, l *Login, once []providers.Once) error {
+	err := b.Store.UpdateLogin(ctx, *l, once)
+	switch {
+	case errors.Is(err, ErrConflict):
+		return &Error{Kind: providers.Conflict, Reason: "login_changed", Err: fmt.Errorf("login %s: %w", l.ID, err)}
+	case errors.Is(err, ErrReplay):
+		return providers.Refuse("replay", "login %s: %w", l.ID, err)
+	}
+	return err
+}
+
+// Choose sends a login's person to a provider of their choice.
+func (b *Broker) Choose(ctx context.Context, id string, v Visitor, provider string) (Turn, error) {
+	l, err := b.mine(ctx, id, v)
+	if err != nil {
+		return Turn{}, err
+	}
+	p := b.Registry.Provider(provider)
+	if p == nil || !b.allowed(l, b.Registry.App(l.App), provider) {
+		return Turn{}, b.refused(ctx, l, v, providers.Refuse("idp_disabled", "provider %.64q is not offered", provider))
+	}
+	return b.resumeAt(ctx, l, v, p)
+}
+
+// ChooseByEmail sends a login's person to the provider that an e-mail address belongs to, and asks again
+// when there is none.
+func (b *Broker) ChooseByEmail(ctx context.Context, id string, v Visitor, email string) (Turn, error) {
+	l, err := b.mine(ctx, id, v)
+	if err != nil {
+		return Turn{}, err
+	}
+	choices := b.choices(l, b.Registry.App(l.App))
+	p := byDomain(choices, email)
+	if p == nil {
+		return b.ask(l, choices, Choices{Email: email, Unknown: true}), nil
+	}
+	l.LoginHint = email
+	return b.resumeAt(ctx, l, v, p)
+}
+
+// Answer takes the form of a page that a provider asked for.
+func (b *Broker) Answer(ctx context.Context, id string, v Visitor, r providers.Reply) (Turn, error) {
+	l, err := b.mine(ctx, id, v)
+	if err != nil {
+		return Turn{}, err
+	}
+	p := b.Registry.Provider(l.Provider)
+	if p == nil || l.Stage != AtProvider || !p.Password {
+		return Turn{}, b.refused(ctx, l, v, providers.Refuse("state_invalid", "login %s asks for nothing", l.ID))
+	}
+	if b.Now().Sub(l.Begun) > LoginLifetime {
+		return Turn{}, providers.Refuse("request_expired", "attempt begun at %v", l.Begun)
+	}
+	a := attempt(l)
+	next, err := p.Upstream.Continue(ctx, &a, r)
+	if err != nil {
+		return Turn{}, b.refused(ctx, l, v, err)
+	}
+	if done, ok := next.(providers.Done); ok {
+		l.Identity = &done.Identity
+		return b.conclude(ctx, l, v, done.Once)
+	}
+	b.record(ctx, b.event(l, v, PasswordWrong, ""))
+	return Turn{Login: l.ID, App: l.App, Next: next}, nil
+}
+
+// Abandon ends a login because its person gave up. The app is told.
+func (b *Broker) Abandon(ctx context.Context, id string, v Visitor) (Turn, error) {
+	l, err := b.mine(ctx, id, v)
+	if err != nil {
+		return Turn{}, err
+	}
+	return b.abandon(ctx, l, v, &Error{Kind: providers.Forbidden, Reason: "access_denied"}, true)
+}
+
+// abandon tells the door that a login has failed. stored: it has a row, which can then not be used again.
+func (b *Broker) abandon(ctx context.Context, l *Login, v Visitor, reason *Error, stored bool) (Turn, error) {
+	next, err := b.Doors[l.Door].Fail(ctx, *l, reason)
+	if err != nil {
+		return Turn{}, err
+	}
+	if stored {
+		forget(l)
+		l.Stage = Finished
+		if err := b.update(ctx, l, nil); err != nil {
+			return Turn{}, err
+		}
+	}
+	b.record(ctx, b.event(l, v, LoginRefused, reason.Reason))
+	return Turn{App: l.App, Next: next}, nil
+}
+
+// Receive takes what a provider's upstream sent by way of a browser. id is the login that it names; nothing
+// is believed because of it.
+//
+// A reply that came with the cookie of the browser that started the login finishes it at once. One that
+// came without any (a cross-site POST carries no Lax cookie) is verified and parked: the browser is sent to
+// the login's own page, where the cookie must show up.
+func (b *Broker) Receive(ctx context.Context, provider, id string, v Visitor, r providers.Reply) (Turn, error) {
+	p := b.Registry.Provider(provider)
+	if p == nil {
+		return Turn{}, b.refused(ctx, &Login{Provider: provider}, v, providers.Refuse("idp_disabled", "no provider %.64q", provider))
+	}
+	l, err := b.Store.Login(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return Turn{}, b.refused(ctx, &Login{Provider: provider}, v, providers.Refuse("state_invalid", "no login %.40q", id))
+	} else if err != nil {
+		return Turn{}, err
+	}
+	if err := b.expects(&l, p, v, r); err != nil {
+		return Turn{}, b.refused(ctx, &l, v, err)
+	}
+	a := attempt(&l)
+	next, err := p.Upstream.Continue(ctx, &a, r)
+	if err != nil {
+		return Turn{}, b.refusedFor(ctx, &l, v, err)
+	}
+	done, ok := next.(providers.Done)
+	if !ok {
+		l.State = a.State
+		return Turn{Login: l.ID, App: l.App, Next: next}, b.update(ctx, &l, nil)
+	}
+	l.Identity = &done.Identity
+	if v.owns(&l) {
+		return b.conclude(ctx, &l, v, done.Once)
+	}
+	l.Stage = Identified
+	if err := b.update(ctx, &l, done.Once); err != nil {
+		return Turn{}, b.refused(ctx, &l, v, err)
+	}
+	return Turn{Login: l.ID, App: l.App}, nil
+}
+
+// expects refuses a reply that this login is not waiting for.
+func (b *Broker) expects(l *Login, p *Provider, v Visitor, r providers.Reply) error {
+	app := b.Registry.App(l.App)
+	switch {
+	case l.Provider != p.ID:
+		// Another provider's answer, or a code of one upstream delivered to the callback of another (mix-up).
+		return providers.Refuse("state_invalid", "login %s is not at provider %s", l.ID, p.ID)
+	case !v.owns(l) && (r.Method != "POST" || v.Browser != nil):
+		// Someone else's answer in this browser: login CSRF.
+		return providers.Refuse("state_mismatch", "login %s belongs to another browser", l.ID)
+	case l.Stage != AtProvider:
+		return providers.Refuse("replay", "login %s waits for nothing (stage %d)", l.ID, l.Stage)
+	case b.Now().Sub(l.Begun) > AttemptLifetime:
+		return providers.Refuse("request_expired", "begun at %s", l.Begun.Format(time.RFC3339))
+	case app == nil || !b.allowed(l, app, p.ID):
+		return providers.Refuse("idp_disabled", "app %q may not use provider %q any more", l.App, p.ID)
+	case p.Password:
+		return providers.Refuse("state_invalid", "provider %q has no callback", p.ID)
+	}
+	return nil
+}
+
+// refusedFor notes a refusal after the upstream's answer was tried: the attempt is over, so that nothing of
+// it works twice. Only the browser that owns the login can end it so.
+func (b *Broker) refusedFor(ctx context.Context, l *Login, v Visitor, err error) error {
+	if v.owns(l) {
+		provider := l.Provider
+		forget(l)
+		if uerr := b.Store.UpdateLogin(ctx, *l, nil); uerr != nil && !errors.Is(uerr, ErrConflict) {
+			return uerr
+		}
+		l.Provider = provider
+	}
+	return b.refused(ctx, l, v, err)
+}
+
+// refused records a refusal and returns it.
+func (b *Broker) refused(ctx context.Context, l *Login, v Visitor, err error) error {
+	e := providers.AsError(err)
+	if e.Kind != providers.Unavailable {
+		b.record(ctx, b.event(l, v, LoginRefused, e.Reason))
+	}
+	return e
+}
+
+// Refused records that what came for a provider names no login, and returns err.
+func (b *Broker) Refused(ctx context.Context, provider string, v Visitor, err error) error {
+	return b.refused(ctx, &Login{Provider: provider}, v, err)
+}
+
+// HasChoice tells whether a login's person can choose another provider.
+func (b *Broker) HasChoice(l *Login) bool {
+	app := b.Registry.App(l.App)
+	return app != nil && len(b.choices(l, app)) > 1
+}

@@ -1,0 +1,154 @@
+package keys
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/signet-broker/signet/broker"
+)
+
+// maintain reads the keys, makes those that are due, and removes those whose time is over. Nodes that do
+// it at once do not disturb each other: a place in a line is taken once.
+func (r *Ring) maintain(ctx context.Context) error {
+	s, err := r.load(ctx)
+	if err != nil {
+		return err
+	}
+	all := lines()
+	for l := range s.lines {
+		if !slices.Contains(all, l) {
+			all = append(all, l)
+		}
+	}
+	if err := r.makeMissing(ctx, all); err != nil && !errors.Is(err, broker.ErrConflict) {
+		return err
+	}
+	if old := r.outlived(); len(old) > 0 {
+		if err := r.store.DeleteKeys(ctx, old); err != nil {
+			return err
+		}
+	}
+	_, err = r.load(ctx)
+	return err
+}
+
+// makeMissing sees to it that each line has a key in use and one that stands ready. A certificate has no
+// successor: its peers were told of it by hand.
+func (r *Ring) makeMissing(ctx context.Context, all []line) error {
+	s, now := r.keys.Load(), r.now()
+	var add []Record
+	for _, l := range all {
+		last, active := int64(0), now
+		if ks := s.lines[l]; len(ks) > 0 {
+			newest := ks[len(ks)-1]
+			if newest.Active.After(now) || !rotates(l) {
+				continue
+			}
+			last, active = newest.Seq, newest.Active.Add(r.schedule.Every)
+			if active.Before(now) { // nobody was there when it was due: publish it for a while first
+				active = now.Add(r.schedule.Every / 10)
+			}
+		}
+		for {
+			rec, err := r.make(l, last+1, active)
+			if err != nil {
+				return err
+			}
+			add, last = append(add, rec), rec.Seq
+			if active.After(now) || !rotates(l) {
+				break
+			}
+			active = now.Add(r.schedule.Every)
+		}
+	}
+	if len(add) == 0 {
+		return nil
+	}
+	return r.store.AddKeys(ctx, add, nil)
+}
+
+func rotates(l line) bool { return l.use == "sig" || l.use == "refresh" }
+
+// outlived are the keys that nothing valid can have been made with.
+func (r *Ring) outlived() []string {
+	var old []string
+	for l, ks := range r.keys.Load().lines {
+		keep := r.schedule.Keep
+		if l.use != "sig" {
+			keep = keepRefresh
+		}
+		for i := range len(ks) - 1 {
+			if r.now().Sub(ks[i+1].Active) > keep {
+				old = append(old, ks[i].ID)
+			}
+		}
+	}
+	return old
+}
+
+// Rotate puts the key that stands ready into use at once, in every line. It has been published since its
+// predecessor came into use, so no verifier is surprised. The old keys stay published until what they
+// signed has expired.
+func (r *Ring) Rotate(ctx context.Context) error {
+	s, err := r.load(ctx)
+	if err != nil {
+		return err
+	}
+	now := r.now()
+	for _, l := range lines() {
+		ks := s.lines[l]
+		next := ks[len(ks)-1]
+		if !next.Active.After(now) {
+			continue
+		}
+		add, err := r.make(l, next.Seq+1, now.Add(r.schedule.Every))
+		if err != nil {
+			return err
+		}
+		e := broker.Event{ID: rand.Text(), Time: now, Type: broker.KeyRotated, Detail: l.use + " " + l.alg + " " + next.ID}
+		if err := r.store.ActivateKey(ctx, next.ID, now, add, e); err != nil && !errors.Is(err, broker.ErrConflict) {
+			return err
+		}
+	}
+	_, err = r.load(ctx)
+	return err
+}
+
+// Info describes a key for people.
+type Info struct {
+	ID     string    `json:"kid"`
+	Use    string    `json:"use"`
+	Alg    string    `json:"alg"`
+	Status string    `json:"status"` // next, active or retired
+	Active time.Time `json:"active"` // since or from when it is in use
+}
+
+// List describes all keys, line by line, oldest first.
+func (r *Ring) List() []Info {
+	var all []Info
+	s, now := r.keys.Load(), r.now()
+	for l, ks := range s.lines {
+		current, err := s.current(l, now)
+		for _, k := range ks {
+			status := "retired"
+			switch {
+			case k.Active.After(now):
+				status = "next"
+			case err == nil && k == current:
+				status = "active"
+			}
+			all = append(all, Info{k.ID, k.Use, k.Alg, status, k.Active})
+		}
+	}
+	slices.SortFunc(all, func(a, b Info) int {
+		if a.Use+a.Alg != b.Use+b.Alg {
+			return strings.Compare(a.Use+a.Alg, b.Use+b.Alg)
+		}
+		return a.Active.Compare(b.Active)
+	})
+	return all
+}

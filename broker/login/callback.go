@@ -1,0 +1,80 @@
+package login
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/url"
+
+	"github.com/signet-broker/signet/broker"
+	"github.com/signet-broker/signet/broker/web"
+	"github.com/signet-broker/signet/providers"
+)
+
+// callback is the way back from an OIDC or OAuth2 upstream.
+func (p *Pages) callback(w http.ResponseWriter, r *http.Request) error {
+	return p.receive(w, r, "state", "state_missing")
+}
+
+// acs is the assertion consumer service: the way back from a SAML identity provider by the POST binding.
+func (p *Pages) acs(w http.ResponseWriter, r *http.Request) error {
+	return p.receive(w, r, "RelayState", "unsolicited")
+}
+
+// receive hands what came back to the broker. name is the parameter that names the login; without it the
+// reason is missing.
+func (p *Pages) receive(w http.ResponseWriter, r *http.Request, name, missing string) error {
+	provider := r.PathValue("provider")
+	info := web.RequestInfo(r.Context())
+	info.Provider = provider
+	var values url.Values
+	var err error
+	if r.Method == http.MethodPost {
+		values, err = web.Form(w, r, web.MessageLimit)
+	} else {
+		values, err = web.Query(r)
+	}
+	if err != nil {
+		return err
+	}
+	v, err := p.Site.Visitor(r)
+	if err != nil {
+		return err
+	}
+	id, err := web.Single(values, name)
+	if err == nil && id == "" {
+		err = providers.Refuse(missing, "no %s", name)
+	}
+	if err != nil {
+		return p.Broker.Refused(r.Context(), provider, v, err)
+	}
+	info.Login = id
+	t, err := p.Broker.Receive(r.Context(), provider, id, v, p.reply(r, v, values))
+	if err != nil {
+		return err
+	}
+	return p.turn(w, r, v, t)
+}
+
+func (p *Pages) reply(r *http.Request, v broker.Visitor, values url.Values) providers.Reply {
+	return providers.Reply{Method: r.Method, Values: values, Addr: v.Addr, Device: base64.RawURLEncoding.EncodeToString(v.Browser)}
+}
+
+// metadata is what an upstream's operator imports to know us.
+func (p *Pages) metadata(w http.ResponseWriter, r *http.Request) error {
+	id := r.PathValue("provider")
+	pr := p.Broker.Registry.Provider(id)
+	if pr == nil {
+		return &providers.Error{Kind: providers.Invalid, Reason: "not_found", Status: http.StatusNotFound}
+	}
+	d, ok := pr.Upstream.(providers.Describer)
+	if !ok {
+		return &providers.Error{Kind: providers.Invalid, Reason: "not_found", Status: http.StatusNotFound}
+	}
+	contentType, document, err := d.Describe(r.Context())
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.Write(document)
+	return nil
+}

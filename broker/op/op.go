@@ -1,0 +1,78 @@
+// Package op is the door for OpenID relying parties: the OpenID Provider (OpenID Connect Core, RFC 6749 as
+// narrowed by RFC 9700).
+//
+// Read in this order: op.go, authorize.go and request.go (a login comes in), door.go (it goes back to the
+// app), token.go with clientauth.go and the grant_*.go (code and refresh token become tokens), userinfo.go,
+// revoke.go, logout.go, discovery.go; errors.go is what every refusal looks like on the wire.
+package op
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/signet-broker/signet/broker"
+	"github.com/signet-broker/signet/broker/keys"
+	"github.com/signet-broker/signet/broker/token"
+	"github.com/signet-broker/signet/broker/web"
+)
+
+// Name is this door's, in Login.Door.
+const Name = "oidc"
+
+// Grant is one grant_type of the token endpoint.
+type Grant interface {
+	Type() string
+	// Authorize finds out what the app may have. Errors are OAuth's or anything that wire translates.
+	Authorize(ctx context.Context, app *broker.App, form url.Values) (token.Authorization, error)
+}
+
+// Provider is the OpenID Provider.
+type Provider struct {
+	Site     *web.Site
+	Broker   *broker.Broker
+	Registry broker.Registry
+	Store    token.Store
+	Issuer   *token.Issuer
+	Keys     *keys.Ring
+	Grants   []Grant
+	Now      func() time.Time
+	Log      *slog.Logger
+
+	grants    map[string]Grant
+	discovery []byte
+}
+
+// Register adds the endpoints.
+func (p *Provider) Register() error {
+	p.grants = map[string]Grant{}
+	for _, g := range p.Grants {
+		p.grants[g.Type()] = g
+	}
+	if err := p.describe(); err != nil {
+		return err
+	}
+	s := p.Site
+	s.Page("GET /authorize", p.authorize)
+	s.Page("POST /authorize", p.authorize)
+	s.Page("GET /logout", p.logout)
+	s.Page("POST /logout", p.logout)
+	s.API("POST /token", p.token)
+	s.API("GET /userinfo", p.userinfo)
+	s.API("POST /userinfo", p.userinfo)
+	s.API("POST /revoke", p.revoke)
+	s.API("GET /.well-known/openid-configuration", p.configuration)
+	s.API("GET /.well-known/oauth-authorization-server", p.configuration)
+	s.API("GET /jwks", p.jwks)
+	return nil
+}
+
+// values reads a request's parameters: the query of a GET, the form of a POST.
+func values(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	if r.Method == http.MethodPost {
+		return web.Form(w, r, web.FormLimit)
+	}
+	return web.Query(r)
+}

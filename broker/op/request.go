@@ -1,0 +1,238 @@
+package op
+
+import (
+	"context"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/signet-broker/signet/broker"
+	"github.com/signet-broker/signet/broker/token"
+	"github.com/signet-broker/signet/broker/web"
+	"github.com/signet-broker/signet/providers"
+)
+
+// request is an authentication request (OpenID Connect Core §3.1.2.1), as the login remembers it.
+type request struct {
+	RedirectURI  string   `json:"redirect_uri"`
+	ResponseMode string   `json:"response_mode,omitempty"` // query or form_post
+	State        string   `json:"state,omitempty"`
+	Nonce        string   `json:"nonce,omitempty"`
+	Scope        []string `json:"scope"`
+	Challenge    string   `json:"challenge,omitempty"` // PKCE S256 (RFC 7636); "" only for an app that need not
+}
+
+const (
+	maxState  = 8 << 10
+	maxNonce  = 512
+	maxHint   = 255
+	maxClaims = 4 << 10
+	maxMaxAge = 10 * 365 * 24 * 3600 // seconds
+)
+
+// hints are the parameters that name a provider, ours and those of the brokers that apps come from.
+var hints = []string{"provider", "identity_provider", "idp_identifier", "connector_id", "kc_idp_hint"}
+
+// once are the parameters that must not be repeated. Others of OAuth and OpenID would be ignored anyway.
+var once = append([]string{
+	"response_type", "response_mode", "scope", "state", "nonce", "display", "prompt", "max_age", "ui_locales", "claims_locales",
+	"id_token_hint", "login_hint", "acr_values", "claims", "code_challenge", "code_challenge_method", "request", "request_uri", "registration",
+}, hints...)
+
+// target finds the app and where its answer goes. As long as those two are not certain, nothing is
+// redirected (RFC 9700 §4.11): a person sees the error.
+func (p *Provider) target(v url.Values) (*broker.App, request, error) {
+	id, err := web.Single(v, "client_id")
+	if err != nil {
+		return nil, request{}, err
+	}
+	app := p.Registry.App(id)
+	if app == nil {
+		return nil, request{}, providers.Refuse("unknown_app", "client_id %.80q", id)
+	}
+	uri, err := web.Single(v, "redirect_uri")
+	if err != nil {
+		return nil, request{}, err
+	}
+	if !slices.ContainsFunc(app.RedirectURIs, func(registered string) bool { return matchRedirect(registered, uri) }) {
+		return nil, request{}, providers.Refuse("bad_redirect_uri", "app %q, redirect_uri %.200q", app.ID, uri)
+	}
+	if len(v.Get("state")) > maxState {
+		return nil, request{}, providers.Refuse("invalid_request", "state of %d bytes", len(v.Get("state")))
+	}
+	req := request{RedirectURI: uri, ResponseMode: "query"}
+	if len(v["state"]) == 1 {
+		req.State = v.Get("state")
+	}
+	if v.Get("response_mode") == "form_post" {
+		req.ResponseMode = "form_post"
+	}
+	return app, req, nil
+}
+
+// matchRedirect compares byte for byte. Only the port of a loopback address may differ, for apps on a
+// person's machine that get theirs when they start (RFC 8252 §7.3).
+func matchRedirect(registered, got string) bool {
+	if registered == got {
+		return got != ""
+	}
+	prefix, rest, ok := loopback(registered)
+	gotPrefix, gotRest, gotOK := loopback(got)
+	return ok && gotOK && prefix == gotPrefix && rest == gotRest
+}
+
+// loopback splits "http://127.0.0.1:port/path" into what is before and after the port.
+func loopback(uri string) (prefix, rest string, ok bool) {
+	for _, host := range []string{"http://127.0.0.1", "http://[::1]"} {
+		tail, found := strings.CutPrefix(uri, host)
+		if !found {
+			continue
+		}
+		cut := strings.IndexAny(tail, "/?#")
+		if cut < 0 {
+			cut = len(tail)
+		}
+		port := tail[:cut]
+		if port != "" {
+			if _, err := netip.ParseAddrPort("127.0.0.1" + port); err != nil || port[0] != ':' {
+				return "", "", false
+			}
+		}
+		return host, tail[cut:], true
+	}
+	return "", "", false
+}
+
+// parse reads the rest of a request. Its errors go to the app.
+func (p *Provider) parse(ctx context.Context, app *broker.App, v url.Values, req *request) (broker.Login, error) {
+	for _, name := range once {
+		if _, err := web.Single(v, name); err != nil {
+			return broker.Login{}, oauth("invalid_request", "%s must not be repeated", name)
+		}
+	}
+	l := broker.Login{Door: Name, App: app.ID, Locales: strings.Fields(clip(v.Get("ui_locales"), 200)), LoginHint: hint(v.Get("login_hint"))}
+	for _, read := range []func(url.Values, *broker.App, *request) error{unsupported, responseType, challenge} {
+		if err := read(v, app, req); err != nil {
+			return l, err
+		}
+	}
+	if req.Nonce = v.Get("nonce"); len(req.Nonce) > maxNonce {
+		return l, oauth("invalid_request", "nonce is longer than %d bytes", maxNonce)
+	}
+	req.Scope = token.Granted(strings.Fields(clip(v.Get("scope"), 4<<10)))
+	if err := p.interaction(ctx, v, app, &l); err != nil {
+		return l, err
+	}
+	return l, p.providerHint(v, app, &l)
+}
+
+// unsupported refuses what must not be ignored.
+func unsupported(v url.Values, _ *broker.App, _ *request) error {
+	switch {
+	case v.Has("request"):
+		return oauth("request_not_supported", "request objects are not supported")
+	case v.Has("request_uri"):
+		return oauth("request_uri_not_supported", "request_uri is not supported")
+	case v.Has("registration"):
+		return oauth("registration_not_supported", "registration is not supported")
+	case len(v.Get("claims")) > maxClaims:
+		return oauth("invalid_request", "claims is longer than %d bytes", maxClaims)
+	}
+	return nil
+}
+
+func responseType(v url.Values, _ *broker.App, _ *request) error {
+	if t := v.Get("response_type"); t != "code" {
+		return oauth("unsupported_response_type", "response_type must be code")
+	}
+	switch v.Get("response_mode") {
+	case "", "query", "form_post":
+		return nil
+	}
+	return oauth("invalid_request", "response_mode must be query or form_post")
+}
+
+var challengeForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
+
+// challenge reads PKCE's (RFC 7636 §4.3), of which only S256 is taken: 43 characters of base64url.
+func challenge(v url.Values, app *broker.App, req *request) error {
+	c, method := v.Get("code_challenge"), v.Get("code_challenge_method")
+	switch {
+	case c == "" && method == "" && app.PKCEOptional && !app.Public():
+		return nil
+	case c == "":
+		return oauth("invalid_request", "code_challenge is required")
+	case method != "S256":
+		return oauth("invalid_request", "code_challenge_method must be S256")
+	case !challengeForm.MatchString(c):
+		return oauth("invalid_request", "code_challenge must be the SHA-256 of the verifier in base64url")
+	}
+	req.Challenge = c
+	return nil
+}
+
+// interaction reads what the app wants to happen with the person (OpenID Connect Core §3.1.2.1).
+func (p *Provider) interaction(ctx context.Context, v url.Values, app *broker.App, l *broker.Login) error {
+	prompts := strings.Fields(v.Get("prompt"))
+	for _, prompt := range prompts {
+		switch prompt {
+		case "none":
+			if len(prompts) > 1 {
+				return oauth("invalid_request", "prompt=none goes with no other")
+			}
+			l.NoInput = true
+		case "login":
+			l.ForceLogin = true
+		case "select_account":
+			l.SelectUser = true
+		case "consent": // the operator has consented for the apps that are registered here
+		default:
+			return oauth("invalid_request", "prompt must be none, login, consent or select_account")
+		}
+	}
+	if v.Has("max_age") {
+		age, err := strconv.Atoi(v.Get("max_age"))
+		if err != nil || age < 0 || age > maxMaxAge {
+			return oauth("invalid_request", "max_age must be a number of seconds")
+		}
+		l.HasMaxAge, l.MaxAge = true, time.Duration(age)*time.Second
+	}
+	if h := v.Get("id_token_hint"); h != "" {
+		read, err := p.Issuer.ReadHint(ctx, h)
+		if err != nil || read.App != app.ID {
+			return oauth("invalid_request", "id_token_hint is not an ID token of this app")
+		}
+		l.ExpectedUser = read.Subject
+	}
+	return nil
+}
+
+// providerHint narrows the login to the provider that the app names.
+func (p *Provider) providerHint(v url.Values, app *broker.App, l *broker.Login) error {
+	for _, name := range hints {
+		id := v.Get(name)
+		if id == "" {
+			continue
+		}
+		if p.Registry.Provider(id) == nil || !app.May(id) {
+			return oauth("invalid_request", "%s names no provider of this app", name)
+		}
+		l.Only = []string{id}
+		return nil
+	}
+	return nil
+}
+
+// hint returns a login_hint that can be shown; one that is too long or odd is as good as none.
+func hint(s string) string {
+	if len(s) > maxHint || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }) {
+		return ""
+	}
+	return s
+}
+
+func clip(s string, n int) string { return s[:min(len(s), n)] }

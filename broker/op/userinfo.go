@@ -1,0 +1,81 @@
+package op
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/signet-broker/signet/broker/token"
+	"github.com/signet-broker/signet/broker/web"
+)
+
+// userinfo is the UserInfo endpoint (OpenID Connect Core §5.3). The token is looked up each time, so that
+// one that was revoked is refused at once.
+func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
+	raw, err := bearer(w, r)
+	if err != nil {
+		p.challenge(w, r, err)
+		return
+	}
+	a, err := p.Issuer.VerifyAccess(r.Context(), raw)
+	if errors.Is(err, token.ErrInvalid) {
+		err = oauth("invalid_token", "the access token is not valid").because(err)
+	}
+	if err == nil && !slices.Contains(a.Scope, "openid") {
+		err = oauth("insufficient_scope", "the access token lacks the scope openid")
+	}
+	if err != nil {
+		p.challenge(w, r, err)
+		return
+	}
+	info := web.RequestInfo(r.Context())
+	info.App, info.User = a.Family.App, a.User.ID
+	claims := token.UserClaims(a.User, a.Scope)
+	claims["sub"] = a.User.ID
+	writeJSON(w, http.StatusOK, claims)
+}
+
+// bearer returns the token of a request (RFC 6750 §2): from its header, or from the form of a POST; never
+// from the query, and not from two places.
+func bearer(w http.ResponseWriter, r *http.Request) (string, error) {
+	var form url.Values
+	if r.Method == http.MethodPost && r.Header.Get("Content-Type") != "" {
+		var err error
+		if form, err = web.Form(w, r, web.FormLimit); err != nil {
+			return "", err
+		}
+	}
+	headers := r.Header.Values("Authorization")
+	switch {
+	case r.URL.Query().Has("access_token"):
+		return "", oauth("invalid_request", "an access token does not belong into the address")
+	case len(headers)+len(form["access_token"]) > 1:
+		return "", oauth("invalid_request", "more than one access token")
+	case len(headers) == 0 && !form.Has("access_token"):
+		return "", &Error{Status: http.StatusUnauthorized, Err: errors.New("no access token")}
+	case len(headers) == 0:
+		return form.Get("access_token"), nil
+	}
+	scheme, raw, _ := strings.Cut(headers[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", &Error{Status: http.StatusUnauthorized, Err: errors.New("not a bearer token")}
+	}
+	return strings.TrimSpace(raw), nil
+}
+
+// challenge refuses as RFC 6750 §3 says. Who sent no token is only told that one is needed.
+func (p *Provider) challenge(w http.ResponseWriter, r *http.Request, err error) {
+	e := wire(err)
+	if e.Status >= http.StatusInternalServerError {
+		p.fail(w, r, err)
+		return
+	}
+	header := `Bearer realm="signet"`
+	if e.Code != "" {
+		header += `, error="` + e.Code + `", error_description="` + e.Description + `"`
+	}
+	w.Header().Set("WWW-Authenticate", header)
+	p.fail(w, r, err)
+}

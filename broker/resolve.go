@@ -1,0 +1,103 @@
+package broker
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/signet-broker/signet/providers"
+)
+
+// resolved is the user that an identity belongs to, and what has to be written for it.
+type resolved struct {
+	user    User
+	isNew   bool
+	changed bool  // the attributes are not what is stored
+	link    *Link // to add
+}
+
+// resolve finds or makes the user of a login's identity. A user is found by (provider, subject) and by
+// nothing else: an e-mail address never links accounts.
+func (b *Broker) resolve(ctx context.Context, l *Login) (resolved, error) {
+	p := b.Registry.Provider(l.Provider)
+	if p == nil {
+		return resolved{}, providers.Refuse("idp_disabled", "provider %q is gone", l.Provider)
+	}
+	attrs, err := p.Mapping.Apply(ctx, l.Identity.Claims)
+	if err != nil {
+		return resolved{}, err
+	}
+	if err := b.ownsDomain(p, attrs); err != nil {
+		return resolved{}, err
+	}
+	u, err := b.Store.UserByLink(ctx, p.ID, l.Identity.Subject)
+	switch {
+	case err == nil && u.Disabled:
+		return resolved{}, &Error{Kind: providers.Forbidden, Reason: "account_disabled", Err: fmt.Errorf("user %s", u.ID)}
+	case err == nil:
+		changed := !sameAttributes(u.Attributes, attrs)
+		if changed {
+			u.Attributes, u.Updated = attrs, b.Now()
+		}
+		return resolved{user: u, changed: changed}, nil
+	case !errors.Is(err, ErrNotFound):
+		return resolved{}, err
+	}
+	return b.newUser(ctx, p, l.Identity.Subject, attrs)
+}
+
+func (b *Broker) newUser(ctx context.Context, p *Provider, subject string, attrs Attributes) (resolved, error) {
+	// Somebody who comes from elsewhere with the address of an account kept here is not let into that
+	// account, and gets no second one beside it either: apps that know people by e-mail would mix them up.
+	if email := attrs.Email(); email != "" && !p.Password {
+		taken, err := b.Store.HasLocalAccount(ctx, email)
+		if err != nil {
+			return resolved{}, err
+		}
+		if taken {
+			return resolved{}, &Error{Kind: providers.Conflict, Reason: "link_required", Err: fmt.Errorf("a local account has this person's e-mail address")}
+		}
+	}
+	now := b.Now()
+	u := User{ID: rand.Text(), Attributes: attrs, Created: now, Updated: now}
+	return resolved{user: u, isNew: true, link: &Link{Provider: p.ID, Subject: subject, User: u.ID, Created: now}}, nil
+}
+
+// ownsDomain keeps providers from speaking for each other's people: an address in another provider's domain
+// is refused, and one outside a provider's own domains is not taken over.
+func (b *Broker) ownsDomain(p *Provider, attrs Attributes) error {
+	domain := emailDomain(attrs.Email())
+	if domain == "" || slices.Contains(p.Domains, domain) {
+		return nil
+	}
+	for _, other := range b.Registry.Providers() {
+		if other.ID != p.ID && slices.Contains(other.Domains, domain) {
+			return &Error{Kind: providers.Forbidden, Reason: "domain_not_owned", Err: fmt.Errorf("provider %q asserts an address in %s, which belongs to provider %q", p.ID, domain, other.ID)}
+		}
+	}
+	if len(p.Domains) > 0 {
+		delete(attrs, "email")
+		delete(attrs, "email_verified")
+	}
+	return nil
+}
+
+// emailDomain returns the domain of an e-mail address in lower case; "" unless it has exactly one @.
+func emailDomain(email string) string {
+	local, domain, ok := strings.Cut(strings.TrimSpace(email), "@")
+	if !ok || local == "" || strings.Contains(domain, "@") {
+		return ""
+	}
+	return strings.ToLower(domain)
+}
+
+func sameAttributes(a, b Attributes) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}

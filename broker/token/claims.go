@@ -1,0 +1,90 @@
+package token
+
+import (
+	"crypto/rand"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/signet-broker/signet/broker"
+)
+
+// scopeClaims are the claims that a scope stands for (OpenID Connect Core §5.4). Attributes that are in no
+// scope of the standard belong to profile.
+var scopeClaims = map[string][]string{
+	"email":   {"email", "email_verified"},
+	"phone":   {"phone_number", "phone_number_verified"},
+	"address": {"address"},
+	"groups":  {"groups"},
+}
+
+// Scopes are those that mean something here.
+var Scopes = []string{"openid", "profile", "email", "phone", "address", "groups", "offline_access"}
+
+// scopeOf names the scope that releases an attribute.
+func scopeOf(attribute string) string {
+	for scope, claims := range scopeClaims {
+		if slices.Contains(claims, attribute) {
+			return scope
+		}
+	}
+	return "profile"
+}
+
+// UserClaims are the claims about a user that the granted scopes release, without sub.
+func UserClaims(u broker.User, scope []string) map[string]any {
+	c := make(map[string]any, len(u.Attributes)+16)
+	for name, v := range u.Attributes {
+		if slices.Contains(scope, scopeOf(name)) {
+			c[name] = v
+		}
+	}
+	if _, ok := c["email"]; ok && c["email_verified"] == nil {
+		c["email_verified"] = false
+	}
+	if slices.Contains(scope, "profile") {
+		c["updated_at"] = u.Updated.Unix()
+	}
+	return c
+}
+
+// idClaims are those of an ID token (OpenID Connect Core §2).
+func (i *Issuer) idClaims(a Authorization, now time.Time, atHash string) map[string]any {
+	c := UserClaims(a.User, a.Family.Scope)
+	maps.Copy(c, map[string]any{
+		"iss": i.URL, "sub": a.User.ID, "aud": a.App.ID, "azp": a.App.ID, "jti": rand.Text(),
+		"iat": now.Unix(), "exp": now.Add(a.App.Tokens.ID).Unix(), "at_hash": atHash,
+	})
+	if a.Nonce != "" {
+		c["nonce"] = a.Nonce
+	}
+	authentication(c, a.Family)
+	return c
+}
+
+// accessClaims are those of an access token (RFC 9068 §2.2). Its jti starts with the family's ID.
+func (i *Issuer) accessClaims(a Authorization, now time.Time) map[string]any {
+	c := map[string]any{
+		"iss": i.URL, "sub": a.User.ID, "aud": i.URL, "client_id": a.App.ID, "scope": join(a.Family.Scope),
+		"iat": now.Unix(), "exp": now.Add(a.App.Tokens.Access).Unix(), "jti": a.Family.ID + "." + rand.Text(),
+	}
+	if groups, ok := a.User.Attributes["groups"]; ok && slices.Contains(a.Family.Scope, "groups") {
+		c["groups"] = groups
+	}
+	authentication(c, a.Family)
+	return c
+}
+
+// authentication adds how and when the person signed in. What the provider did not say is left out.
+func authentication(c map[string]any, f Family) {
+	c["auth_time"] = f.AuthTime.Unix()
+	if f.Session != "" {
+		c["sid"] = f.Session
+	}
+	if f.ACR != "" {
+		c["acr"] = f.ACR
+	}
+	if len(f.AMR) > 0 {
+		c["amr"] = f.AMR
+	}
+}

@@ -1,0 +1,141 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/signet-broker/signet/broker"
+	"github.com/signet-broker/signet/broker/keys"
+)
+
+// ErrInvalid is why a token is refused; what wraps it says more, for the log.
+var ErrInvalid = errors.New("invalid token")
+
+// Access is a verified access token with what belongs to it.
+type Access struct {
+	Family Family
+	User   broker.User
+	Scope  []string
+}
+
+// VerifyAccess checks an access token that is presented to Signet itself: signed here, of the right type,
+// for this issuer, in time, and its family, session and user still good. Errors wrap ErrInvalid, but for a
+// database that cannot be asked.
+func (i *Issuer) VerifyAccess(ctx context.Context, token string) (Access, error) {
+	var c struct {
+		Issuer   string `json:"iss"`
+		Subject  string `json:"sub"`
+		Audience string `json:"aud"`
+		Client   string `json:"client_id"`
+		Scope    string `json:"scope"`
+		Expires  int64  `json:"exp"`
+		ID       string `json:"jti"`
+	}
+	if err := i.Keys.Verify(ctx, token, keys.TypeAccess, &c); err != nil {
+		return Access{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	family, _, ok := strings.Cut(c.ID, ".")
+	switch {
+	case c.Issuer != i.URL || c.Audience != i.URL || !ok:
+		return Access{}, fmt.Errorf("%w: not for this issuer", ErrInvalid)
+	case i.Now().Unix() >= c.Expires:
+		return Access{}, fmt.Errorf("%w: expired", ErrInvalid)
+	}
+	f, u, err := i.Store.Family(ctx, family)
+	switch {
+	case errors.Is(err, broker.ErrNotFound):
+		return Access{}, fmt.Errorf("%w: its family is gone", ErrInvalid)
+	case err != nil:
+		return Access{}, err
+	case f.Revoked || u.Disabled || f.App != c.Client || u.ID != c.Subject:
+		return Access{}, fmt.Errorf("%w: revoked", ErrInvalid)
+	}
+	return Access{Family: f, User: u, Scope: strings.Fields(c.Scope)}, nil
+}
+
+// FamilyOf returns the family of an access or refresh token of an app, for revocation; ok is false when the
+// token is not one of this app's. Its times do not matter.
+func (i *Issuer) FamilyOf(ctx context.Context, token, app string) (family string, ok bool) {
+	if family, _, err := i.OpenRefresh(ctx, token, app); err == nil {
+		return family, true
+	}
+	var c struct {
+		Issuer string `json:"iss"`
+		Client string `json:"client_id"`
+		ID     string `json:"jti"`
+	}
+	if err := i.Keys.Verify(ctx, token, keys.TypeAccess, &c); err != nil || c.Issuer != i.URL || c.Client != app {
+		return "", false
+	}
+	family, _, ok = strings.Cut(c.ID, ".")
+	return family, ok
+}
+
+// Hint is what an ID token says that an app sends back as a hint.
+type Hint struct {
+	Subject string
+	App     string
+	Session string
+}
+
+// ReadHint reads an id_token_hint: an ID token signed here. It may have expired (OpenID Connect RP-Initiated
+// Logout §2); it proves nothing about who sends it.
+func (i *Issuer) ReadHint(ctx context.Context, token string) (Hint, error) {
+	var c struct {
+		Issuer   string `json:"iss"`
+		Subject  string `json:"sub"`
+		Audience string `json:"aud"`
+		Session  string `json:"sid"`
+	}
+	if err := i.Keys.Verify(ctx, token, keys.TypeID, &c); err != nil {
+		return Hint{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if c.Issuer != i.URL || c.Subject == "" {
+		return Hint{}, fmt.Errorf("%w: not from this issuer", ErrInvalid)
+	}
+	return Hint{Subject: c.Subject, App: c.Audience, Session: c.Session}, nil
+}
+
+// Granted returns the scopes of a request that mean something here, each once, in the order asked for.
+func Granted(requested []string) []string {
+	var scope []string
+	for _, s := range requested {
+		if slices.Contains(Scopes, s) && !slices.Contains(scope, s) {
+			scope = append(scope, s)
+		}
+	}
+	return scope
+}
+
+// Start returns the family that a sign-in begins.
+func Start(id string, app *broker.App, scope []string, now time.Time) Family {
+	f := Family{ID: id, App: app.ID, Scope: scope, Generation: 1, Rotated: now, Created: now}
+	f.Offline = slices.Contains(scope, "offline_access")
+	if f.Offline {
+		f.Ends = now.Add(app.Tokens.RefreshCap)
+		f.Expires = earlier(now.Add(app.Tokens.Refresh), f.Ends)
+	} else {
+		f.Ends = now.Add(app.Tokens.Access)
+		f.Expires = f.Ends
+	}
+	return f
+}
+
+// Next returns the family after a refresh.
+func (f Family) Next(app *broker.App, now time.Time) Family {
+	f.Generation++
+	f.Rotated = now
+	f.Expires = earlier(now.Add(app.Tokens.Refresh), f.Ends)
+	return f
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
