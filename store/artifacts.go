@@ -1,0 +1,92 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/signet-broker/signet/broker"
+	"github.com/signet-broker/signet/broker/token"
+)
+
+// Burned is the Family of an artifact that was spent for nothing.
+const Burned = "-"
+
+// Artifact implements token.Store.
+func (db *DB) Artifact(ctx context.Context, hash []byte) (a broker.Artifact, u broker.User, sessionAlive bool, err error) {
+	var r userRow
+	var data string
+	var expires, alive int64
+	now := db.now()
+	err = db.one(ctx, `SELECT a.hash, a.app, a.user_id, a.session, a.provider, a.data, a.expires, a.family,
+CASE WHEN s.idle > $2 AND s.ends > $3 THEN 1 ELSE 0 END, `+userColumns+`
+FROM artifacts a JOIN users u ON u.id = a.user_id LEFT JOIN sessions s ON s.id = a.session WHERE a.hash = $1`,
+		[]any{hash, now, now},
+		append([]any{&a.Hash, &a.App, &a.User, &a.Session, &a.Provider, &data, &expires, &a.Family, &alive}, r.dest()...)...)
+	if err != nil {
+		return broker.Artifact{}, broker.User{}, false, err
+	}
+	if data != "" {
+		a.Data = json.RawMessage(data)
+	}
+	a.Expires = at(expires)
+	u, err = r.user()
+	return a, u, alive != 0, err
+}
+
+// addArtifact adds an artifact of a user who may sign in.
+func addArtifact(a broker.Artifact) step {
+	return step{
+		sql: `INSERT INTO artifacts (hash, app, user_id, session, provider, data, expires, family)
+SELECT $1, $2, u.id, $4, $5, $6, $7, $8 FROM users u WHERE u.id = $3 AND u.disabled = 0 ON CONFLICT DO NOTHING`,
+		args: []any{a.Hash, a.App, a.User, a.Session, a.Provider, string(a.Data), ms(a.Expires), a.Family},
+		none: broker.ErrConflict,
+	}
+}
+
+// errSpent says that an artifact is not good, whyever.
+var errSpent = errors.New("artifact not good")
+
+// spend takes a good artifact for a family. Of two who try, one finds it.
+func (db *DB) spend(hash []byte, family string) step {
+	return step{
+		sql:  `UPDATE artifacts SET family = $2 WHERE hash = $1 AND family = '' AND expires > $3`,
+		args: []any{hash, family, db.now()},
+		none: errSpent,
+	}
+}
+
+// Redeem implements token.Store. A user who was disabled meanwhile gets broker.ErrNotFound, and the
+// artifact stays as it was.
+func (db *DB) Redeem(ctx context.Context, hash []byte, f token.Family, e, replay broker.Event) error {
+	err := db.engine.write(ctx, op{steps: []step{db.spend(hash, f.ID), addFamily(f), db.record(e)}})
+	if errors.Is(err, errSpent) {
+		return db.replayed(ctx, hash, replay)
+	}
+	return err
+}
+
+// Burn implements token.Store.
+func (db *DB) Burn(ctx context.Context, hash []byte, e, replay broker.Event) error {
+	err := db.engine.write(ctx, op{steps: []step{db.spend(hash, Burned), db.record(e)}})
+	if errors.Is(err, errSpent) {
+		return db.replayed(ctx, hash, replay)
+	}
+	return err
+}
+
+// replayed revokes what an artifact was spent for: whoever has it a second time may have had it first.
+func (db *DB) replayed(ctx context.Context, hash []byte, e broker.Event) error {
+	args := append(db.eventArgs(e), hash)
+	err := db.engine.write(ctx, op{again: true, steps: []step{{
+		sql: `INSERT INTO events (id, time, type, reason, user_id, app, provider, session, login, addr, request_id, detail)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM artifacts WHERE hash = $13 AND family <> ''`, args: args, none: broker.ErrNotFound,
+	}, {
+		sql:  `UPDATE families SET revoked = 1 WHERE revoked = 0 AND id = (SELECT family FROM artifacts WHERE hash = $1)`,
+		args: []any{hash},
+	}}})
+	if err != nil {
+		return err
+	}
+	return broker.ErrReplay
+}

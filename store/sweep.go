@@ -1,0 +1,53 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	sweepStep  = 500                   // rows a transaction removes at most
+	sweepPause = 20 * time.Millisecond // between two transactions, for everybody else
+	// artifactsKept is how long a spent artifact is known, so that its replay revokes what it made.
+	artifactsKept = 24 * time.Hour
+	// onceKept is for a clock that leapt ahead and back again: what was used stays used.
+	onceKept = 2 * time.Hour
+)
+
+// Sweep removes what has expired by now, a little at a time. Events stay.
+func (db *DB) Sweep(ctx context.Context, now time.Time) error {
+	for _, s := range []struct {
+		sql    string
+		before time.Time
+	}{
+		{`DELETE FROM logins WHERE id IN (SELECT id FROM logins WHERE expires <= $1 LIMIT $2)`, now},
+		{`DELETE FROM once WHERE (provider, id) IN (SELECT provider, id FROM once WHERE until <= $1 LIMIT $2)`, now.Add(-onceKept)},
+		{`DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE idle <= $1 LIMIT $2)`, now},
+		{`DELETE FROM artifacts WHERE hash IN (SELECT hash FROM artifacts WHERE expires <= $1 LIMIT $2)`, now.Add(-artifactsKept)},
+		{`DELETE FROM families WHERE id IN (SELECT id FROM families WHERE expires <= $1 LIMIT $2)`, now},
+		{`DELETE FROM counters WHERE name IN (SELECT name FROM counters WHERE expires <= $1 LIMIT $2)`, now},
+		{`DELETE FROM trusted WHERE (provider, subject, device) IN (SELECT provider, subject, device FROM trusted WHERE until <= $1 LIMIT $2)`, now},
+	} {
+		if err := db.sweep(ctx, s.sql, ms(s.before)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (db *DB) sweep(ctx context.Context, query string, before int64) error {
+	for {
+		var n int64
+		err := db.engine.write(ctx, op{relaxed: true, again: true, steps: []step{{
+			sql: query, args: []any{before, int64(sweepStep)}, count: func(removed int64) { n = removed },
+		}}})
+		if err != nil || n < sweepStep {
+			return err
+		}
+		select {
+		case <-time.After(sweepPause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
