@@ -114,13 +114,17 @@ func (f *Failure) cause() cause {
 type failureView struct {
 	Failure
 	Heading, Sentence, Advice string
+	Calm                      bool // nothing went wrong for good
 }
+
+// calm are the headings of failures that pass by themselves, or are none.
+var calm = map[string]bool{"finished": true, "throttled": true, "unavailable": true, "missing": true}
 
 // Failure renders the page.
 func (p *Pages) Failure(pg Page, d Failure) ([]byte, error) {
 	d.RetryURL, d.AppURL, d.CancelAction = link(d.RetryURL), link(d.AppURL), link(d.CancelAction)
-	v := failureView{Failure: d}
 	c := d.cause()
+	v := failureView{Failure: d, Calm: calm[c.heading]}
 	if c.advice == "again" && d.RetryURL+d.AppURL+d.CancelAction != "" {
 		c.advice = "" // the buttons say so
 	}
@@ -146,5 +150,5 @@ func (p *Pages) Failure(pg Page, d Failure) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.render(p.failure, pg, v)
+	return p.render("failure.html", pg, v)
 }

@@ -61,9 +61,9 @@ type messages struct {
 	byLang  map[Lang]*catalog
 }
 
-// catalog holds one language. A message without placeholders is kept as it is, since most are.
+// catalog holds one language. The localizer is asked only where a number chooses the form.
 type catalog struct {
-	plain     map[string]string
+	single    map[string]string // messages with one form
 	localizer *i18n.Localizer
 }
 
@@ -81,10 +81,10 @@ func loadMessages(files fs.FS) (*messages, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		c := &catalog{plain: map[string]string{}}
+		c := &catalog{single: map[string]string{}}
 		for _, msg := range file.Messages {
-			if msg.One == "" && !strings.Contains(msg.Other, "{{") {
-				c.plain[msg.ID] = msg.Other
+			if msg.One == "" {
+				c.single[msg.ID] = msg.Other
 			}
 		}
 		m.byLang[Lang(tag.String())] = c
@@ -111,31 +111,41 @@ func (m *messages) known(lang Lang) Lang {
 	return lang
 }
 
-// text returns a message. args are the names and values of its placeholders, by turns; PluralCount also
-// chooses the form.
+// text returns a message. args are the names and values of its placeholders, by turns; where the message
+// has several forms, PluralCount chooses one.
 func (m *messages) text(lang Lang, key string, args ...any) (string, error) {
 	c := m.byLang[m.known(lang)]
-	if s, ok := c.plain[key]; ok {
-		return s, nil
+	if s, ok := c.single[key]; ok {
+		return fill(s, args)
 	}
-	want := &i18n.LocalizeConfig{MessageID: key}
-	values := make(map[string]any, len(args)/2)
-	for i := 0; i+1 < len(args); i += 2 {
-		name, _ := args[i].(string)
-		values[name] = args[i+1]
-		if name == "PluralCount" {
-			want.PluralCount = args[i+1]
-		}
-	}
-	want.TemplateData = values
-	return c.localizer.Localize(want)
+	return c.localizer.Localize(&i18n.LocalizeConfig{MessageID: key, PluralCount: argument(args, "PluralCount")})
 }
 
-// Languages returns the languages that the pages are written in, as BCP 47 tags.
-func (p *Pages) Languages() []string {
-	tags := make([]string, len(languages))
-	for i, l := range languages {
-		tags[i] = l.String()
+// fill puts values into a message, in one pass: what a value holds is never a placeholder.
+func fill(message string, args []any) (string, error) {
+	var b strings.Builder
+	for {
+		before, rest, ok := strings.Cut(message, "{{.")
+		b.WriteString(before)
+		if !ok {
+			return b.String(), nil
+		}
+		name, after, _ := strings.Cut(rest, "}}")
+		value, ok := argument(args, name).(string)
+		if !ok {
+			return "", fmt.Errorf("message %q: no text for %s", message, name)
+		}
+		b.WriteString(value)
+		message = after
 	}
-	return tags
+}
+
+// argument returns the value after a name; only every other argument is a name.
+func argument(args []any, name string) any {
+	for i := 0; i+1 < len(args); i += 2 {
+		if args[i] == name {
+			return args[i+1]
+		}
+	}
+	return nil
 }

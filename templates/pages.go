@@ -43,7 +43,7 @@ type Choose struct {
 // Choose renders the page.
 func (p *Pages) Choose(pg Page, d Choose) ([]byte, error) {
 	d.Email = hint(d.Email)
-	return p.render(p.choose, pg, d)
+	return p.render("choose.html", pg, d)
 }
 
 // Problems of the password page.
@@ -66,7 +66,7 @@ type Password struct {
 // Password renders the page.
 func (p *Pages) Password(pg Page, d Password) ([]byte, error) {
 	d.Username, d.OthersURL = hint(d.Username), link(d.OthersURL)
-	return p.render(p.password, pg, d)
+	return p.render("password.html", pg, d)
 }
 
 // Consent asks whether an app may have what it asks for. The form #consent posts decision=allow from #allow
@@ -79,7 +79,7 @@ type Consent struct {
 }
 
 // Consent renders the page.
-func (p *Pages) Consent(pg Page, d Consent) ([]byte, error) { return p.render(p.consent, pg, d) }
+func (p *Pages) Consent(pg Page, d Consent) ([]byte, error) { return p.render("consent.html", pg, d) }
 
 // Logout asks whether a person wants to sign out (OpenID Connect RP-Initiated Logout §2). The form #logout
 // posts confirm=yes from #confirm, and Fields.
@@ -94,7 +94,7 @@ type Logout struct {
 // Logout renders the page.
 func (p *Pages) Logout(pg Page, d Logout) ([]byte, error) {
 	d.StayURL = link(d.StayURL)
-	return p.render(p.logout, pg, d)
+	return p.render("logout.html", pg, d)
 }
 
 // LoggedOut says that a person is signed out: #logged-out.
@@ -106,7 +106,7 @@ type LoggedOut struct {
 // LoggedOut renders the page.
 func (p *Pages) LoggedOut(pg Page, d LoggedOut) ([]byte, error) {
 	d.AppURL = link(d.AppURL)
-	return p.render(p.out, pg, d)
+	return p.render("logged_out.html", pg, d)
 }
 
 // Post is a form that submits itself: a SAML request by the POST binding, or an app's answer by
@@ -136,5 +136,5 @@ func (p *Pages) Post(pg Page, d Post) ([]byte, error) {
 			}
 		}
 	}
-	return p.render(p.post, pg, d)
+	return p.render("post.html", pg, d)
 }

@@ -13,6 +13,8 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"io/fs"
+	"regexp"
 	"sync"
 )
 
@@ -38,15 +40,9 @@ type view struct {
 
 // Pages renders pages. It is used by many goroutines at once.
 type Pages struct {
-	words    *messages
-	buffers  sync.Pool
-	choose   *template.Template
-	password *template.Template
-	consent  *template.Template
-	logout   *template.Template
-	out      *template.Template
-	post     *template.Template
-	failure  *template.Template
+	words   *messages
+	sets    map[Lang]*template.Template
+	buffers sync.Pool
 }
 
 // New parses the pages and their messages. asset gives the URL of a static file by its name, e.g. signet.css.
@@ -55,23 +51,58 @@ func New(asset func(name string) string) (*Pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pages{words: words, buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
-	set, err := template.New("").Funcs(p.functions(asset)).ParseFS(files, "*.html")
+	p := &Pages{
+		words:   words,
+		sets:    map[Lang]*template.Template{},
+		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
+	}
+	for lang := range words.byLang {
+		if p.sets[lang], err = p.parse(lang, asset); err != nil {
+			return nil, fmt.Errorf("parse pages: %w", err)
+		}
+		if err := p.try(lang); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// fixed are the parts of a page that are the same each time.
+var fixed = regexp.MustCompile(`{{(t \$?\.Lang|asset) "([^"]+)"}}`)
+
+// parse parses all pages for one language. What is fixed is put in now: a call costs more than all the rest.
+func (p *Pages) parse(lang Lang, asset func(string) string) (*template.Template, error) {
+	set := template.New("").Funcs(p.functions(asset))
+	names, err := fs.Glob(files, "*.html")
 	if err != nil {
-		return nil, fmt.Errorf("parse pages: %w", err)
+		return nil, err
 	}
-	for name, page := range map[string]**template.Template{
-		"choose": &p.choose, "password": &p.password, "consent": &p.consent, "logout": &p.logout,
-		"logged_out": &p.out, "post": &p.post, "failure": &p.failure,
-	} {
-		*page = set.Lookup(name + ".html")
+	for _, name := range names {
+		source, err := fs.ReadFile(files, name)
+		if err != nil {
+			return nil, err
+		}
+		page := fixed.ReplaceAllStringFunc(string(source), func(call string) string {
+			found := fixed.FindStringSubmatch(call)
+			if found[1] == "asset" {
+				return template.HTMLEscapeString(asset(found[2]))
+			}
+			s, err := p.words.text(lang, found[2])
+			if err != nil {
+				return call // fails when the page is tried
+			}
+			return template.HTMLEscapeString(s)
+		})
+		if _, err := set.New(name).Parse(page); err != nil {
+			return nil, err
+		}
 	}
-	return p, p.try()
+	return set, nil
 }
 
 // try renders each page once, because a page is escaped, and its faults are found, at its first use.
-func (p *Pages) try() error {
-	var pg Page
+func (p *Pages) try(lang Lang) error {
+	pg := Page{Lang: lang}
 	for _, render := range []func() ([]byte, error){
 		func() ([]byte, error) { return p.Choose(pg, Choose{Providers: []Provider{{ID: "a"}}, ShowEmail: true}) },
 		func() ([]byte, error) { return p.Password(pg, Password{}) },
@@ -91,7 +122,8 @@ func (p *Pages) try() error {
 // largest is the size up to which a buffer is used again: one big form must not hold its memory for ever.
 const largest = 64 << 10
 
-func (p *Pages) render(t *template.Template, pg Page, data any) ([]byte, error) {
+// render executes the page of an HTML file.
+func (p *Pages) render(name string, pg Page, data any) ([]byte, error) {
 	pg.Lang = p.words.known(pg.Lang)
 	b := p.buffers.Get().(*bytes.Buffer)
 	defer func() {
@@ -100,8 +132,8 @@ func (p *Pages) render(t *template.Template, pg Page, data any) ([]byte, error) 
 			p.buffers.Put(b)
 		}
 	}()
-	if err := t.Execute(b, view{Page: pg, Data: data}); err != nil {
-		return nil, fmt.Errorf("render page: %w", err)
+	if err := p.sets[pg.Lang].ExecuteTemplate(b, name, view{Page: pg, Data: data}); err != nil {
+		return nil, fmt.Errorf("render %s: %w", name, err)
 	}
 	return bytes.Clone(b.Bytes()), nil
 }
