@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"testing"
+	"time"
+)
+
+// serveUpstream runs the upstream in this process, behind wrap.
+func serveUpstream(t *testing.T, alg string, wrap func(http.Handler) http.Handler) *upstream {
+	t.Helper()
+	u := &upstream{alg: alg, people: 10}
+	if err := u.makeKey(); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(wrap(u.handler()))
+	t.Cleanup(server.Close)
+	u.issuer = server.URL
+	return u
+}
+
+func asItIs(h http.Handler) http.Handler { return h }
+
+func TestMeasureCountsWhatIsDone(t *testing.T) {
+	for _, alg := range []string{"RS256", "ES256"} {
+		u := serveUpstream(t, alg, asItIs)
+		i := &issuer{URL: u.issuer, ClientID: "app", Secret: "secret", Redirect: redirectURI, Scope: scope}
+		l := load{browsers: 2, duration: 100 * time.Millisecond, phases: []string{"login", "refresh", "userinfo", "jwks"}}
+		figures, requests, err := measure(t.Context(), i, l, os.Getpid(), alg, Machine{RSA2048: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if requests != 2 {
+			t.Errorf("%d requests a login, want 2", requests)
+		}
+		for n, f := range figures {
+			if f.Operation != l.phases[n] || f.Tokens != alg || f.Count == 0 || f.Failed != 0 || f.PerSecond <= 0 || f.P50 <= 0 || f.P99 < f.P50 || f.Resident <= 0 {
+				t.Errorf("figure %+v", f)
+			}
+		}
+	}
+}
+
+func TestFailuresAreCounted(t *testing.T) {
+	failing := false
+	u := serveUpstream(t, "ES256", func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/userinfo" && failing {
+				failing = false
+				http.Error(w, "out of order", http.StatusInternalServerError)
+				return
+			}
+			failing = r.URL.Path == "/userinfo"
+			h.ServeHTTP(w, r)
+		})
+	})
+	i := &issuer{URL: u.issuer, ClientID: "app", Secret: "secret", Redirect: redirectURI, Scope: scope}
+	figures, _, err := measure(t.Context(), i, load{browsers: 1, duration: 100 * time.Millisecond, phases: []string{"userinfo"}}, 0, "", Machine{RSA2048: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := figures[0]; f.Failed == 0 || f.Count == 0 || f.FirstFailure == "" {
+		t.Errorf("figure %+v, want some failures", f)
+	}
+}
+
+// A login that does not end with this app's code has failed.
+func TestLoginChecksWhatTheAppGets(t *testing.T) {
+	for name, query := range map[string]string{"error": "error=access_denied", "other state": "code=x&state=y"} {
+		u := serveUpstream(t, "ES256", func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/authorize" {
+					http.Redirect(w, r, redirectURI+"?"+query, http.StatusSeeOther)
+					return
+				}
+				h.ServeHTTP(w, r)
+			})
+		})
+		i := &issuer{URL: u.issuer, ClientID: "app", Secret: "secret", Redirect: redirectURI, Scope: scope}
+		if err := i.discover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := i.login(t.Context()); err == nil {
+			t.Errorf("%s: login = nil, want an error", name)
+		}
+	}
+}
+
+func TestFormsAreFilledInAndSent(t *testing.T) {
+	page := `<p><input name="outside"><form action="../next?a=1" method="post"><input type=hidden name="csrf" value="&lt;x&gt;">
+		<input name="login"><input name=password type=password><button name=submit value=go>Go</button></form><form><input name="other"></form>`
+	f, ok := firstForm([]byte(page))
+	if !ok {
+		t.Fatal("no form found")
+	}
+	base, _ := url.Parse("http://127.0.0.1/a/b/page?q")
+	req, err := f.submit(context.Background(), base, url.Values{"login": {"ann"}, "absent": {"x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if req.Method != "POST" || req.URL.String() != "http://127.0.0.1/a/next?a=1" || req.Header.Get("Origin") != "http://127.0.0.1" {
+		t.Errorf("%s %s from %s", req.Method, req.URL, req.Header.Get("Origin"))
+	}
+	req.ParseForm()
+	want := url.Values{"csrf": {"<x>"}, "login": {"ann"}, "password": {""}, "submit": {"go"}}
+	if req.PostForm.Encode() != want.Encode() {
+		t.Errorf("fields %v, want %v", req.PostForm, want)
+	}
+	if _, ok := firstForm([]byte("<p>nothing")); ok {
+		t.Error("a form was found where there is none")
+	}
+}
+
+func TestTargets(t *testing.T) {
+	ready := 301.0
+	s := Subject{Name: "x", Requests: 3, Ready: &ready, Figures: []Figure{
+		{Operation: "login", Tokens: "RS256", Signatures: 3.01, Resident: 59}, {Operation: "refresh", Tokens: "ES256", Signatures: 0.4, Failed: 1},
+		{Operation: "jwks", Tokens: "ES256", Signatures: 99},
+	}}
+	met := map[string]bool{
+		"login with RS256, RSA signatures": false, "refresh with ES256, RSA signatures": true, "requests a login": true,
+		"failed operations": false, "resident MB under load": true, "ms until ready": false,
+	}
+	verdicts := s.judge()
+	for _, v := range verdicts {
+		if want, ok := met[v.What]; !ok || v.Met != want {
+			t.Errorf("%+v, want met: %v", v, want)
+		}
+	}
+	if len(verdicts) != len(met) {
+		t.Errorf("%d verdicts, want %d", len(verdicts), len(met))
+	}
+}

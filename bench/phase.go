@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// load says how much is asked of an issuer.
+type load struct {
+	browsers         int
+	warmup, duration time.Duration
+	phases           []string
+}
+
+// Figure is what one operation was measured to be.
+type Figure struct {
+	Operation    string  `json:"operation"`
+	Tokens       string  `json:"tokens,omitempty"` // the signature of the app's tokens
+	PerSecond    float64 `json:"per_second"`
+	P50          float64 `json:"p50_ms"`
+	P99          float64 `json:"p99_ms"`
+	CPU          float64 `json:"cpu_ms"`         // of the issuer's process, for one operation; 0 when unknown
+	Signatures   float64 `json:"rsa_signatures"` // the same in RSA-2048 signatures
+	Count        int     `json:"count"`
+	Failed       int     `json:"failed"`
+	FirstFailure string  `json:"first_failure,omitempty"`
+	Resident     float64 `json:"resident_mb"` // at the end of the phase
+	Peak         float64 `json:"peak_mb"`     // since the process was started
+}
+
+// measure runs all phases of a load against an issuer and returns how many requests it got for one login.
+func measure(ctx context.Context, i *issuer, l load, pid int, alg string, m Machine) (figures []Figure, requests int, err error) {
+	if err := i.discover(ctx); err != nil {
+		return nil, 0, err
+	}
+	// One login by itself first, which fails loudly.
+	t, requests, err := i.login(ctx)
+	if err != nil {
+		return nil, 0, fmt.Errorf("first login: %w", err)
+	}
+	if _, err := i.verifier.Verify(ctx, t.ID); err != nil {
+		return nil, 0, fmt.Errorf("first login: ID token: %w", err)
+	}
+	held := make([]tokens, l.browsers)
+	for n := range held {
+		if held[n], _, err = i.login(ctx); err != nil {
+			return nil, 0, fmt.Errorf("first login of browser %d: %w", n, err)
+		}
+	}
+	for _, name := range l.phases {
+		op, err := i.operation(name, held)
+		if err != nil {
+			return nil, 0, err
+		}
+		f, err := l.run(ctx, op, pid, m)
+		if err != nil {
+			return nil, 0, fmt.Errorf("%s: %w", name, err)
+		}
+		f.Operation, f.Tokens = name, alg
+		figures = append(figures, f)
+	}
+	return figures, requests, nil
+}
+
+// operation returns what a browser does over and over in a phase; held has the tokens of each.
+func (i *issuer) operation(name string, held []tokens) (func(ctx context.Context, browser int) error, error) {
+	switch name {
+	case "login":
+		var logins atomic.Int64
+		return func(ctx context.Context, b int) error {
+			t, _, err := i.login(ctx)
+			if err != nil {
+				return err
+			}
+			held[b] = t
+			if logins.Add(1)%64 == 0 { // some, since checking costs the same processors
+				_, err = i.verifier.Verify(ctx, t.ID)
+			}
+			return err
+		}, nil
+	case "refresh":
+		return func(ctx context.Context, b int) error {
+			t, err := i.redeem(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {held[b].Refresh}})
+			if err != nil {
+				return err
+			}
+			held[b].Access = t.Access
+			if t.Refresh != "" {
+				held[b].Refresh = t.Refresh
+			}
+			return nil
+		}, nil
+	case "userinfo":
+		return func(ctx context.Context, b int) error { return i.get(ctx, i.info, held[b].Access) }, nil
+	case "jwks":
+		return func(ctx context.Context, _ int) error { return i.get(ctx, i.keys, "") }, nil
+	}
+	return nil, fmt.Errorf("no phase is called %q", name)
+}
+
+// run measures one phase.
+func (l load) run(ctx context.Context, op func(context.Context, int) error, pid int, m Machine) (Figure, error) {
+	l.drive(ctx, l.warmup, op)
+	before, err := usageOf(pid)
+	if err != nil {
+		return Figure{}, err
+	}
+	start := time.Now()
+	s := l.drive(ctx, l.duration, op)
+	took := time.Since(start)
+	after, err := usageOf(pid)
+	if err != nil {
+		return Figure{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return Figure{}, err
+	}
+	f := Figure{Count: len(s.took), Failed: s.failed, Resident: after.resident, Peak: after.peak}
+	if s.first != nil {
+		f.FirstFailure = s.first.Error()
+	}
+	if f.Count == 0 {
+		return f, fmt.Errorf("none of %d succeeded, the first: %w", s.failed, s.first)
+	}
+	slices.Sort(s.took)
+	at := func(q float64) float64 { return ms(s.took[int(q*float64(f.Count-1))]) }
+	f.P50, f.P99 = at(.5), at(.99)
+	f.PerSecond = float64(f.Count) / took.Seconds()
+	f.CPU = ms(after.cpu-before.cpu) / float64(f.Count)
+	f.Signatures = f.CPU / m.RSA2048
+	return f, nil
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// outcome is what became of many operations.
+type outcome struct {
+	took   []time.Duration // each that succeeded
+	failed int
+	first  error
+}
+
+// drive has every browser do op, over and over, until d has passed.
+func (l load) drive(ctx context.Context, d time.Duration, op func(context.Context, int) error) (all outcome) {
+	end := time.Now().Add(d)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for b := range l.browsers {
+		wg.Go(func() {
+			var mine outcome
+			for ctx.Err() == nil && time.Now().Before(end) {
+				start := time.Now()
+				if err := op(ctx, b); err != nil {
+					mine.failed++
+					if mine.first == nil {
+						mine.first = err
+					}
+					time.Sleep(time.Millisecond) // a refusal is quick: do not drown the rest in them
+					continue
+				}
+				mine.took = append(mine.took, time.Since(start))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			all.took = append(all.took, mine.took...)
+			all.failed += mine.failed
+			if all.first == nil {
+				all.first = mine.first
+			}
+		})
+	}
+	wg.Wait()
+	return all
+}
