@@ -45,18 +45,14 @@ const Page = "password"
 // trusted is how long a browser that has signed in is known to the account.
 const trusted = 180 * 24 * time.Hour
 
+// Form is what the page shows.
+type Form = providers.PasswordForm
+
 // What Form.Problem says.
 const (
-	Wrong     = "wrong"     // no such account, or not its password: never which
-	Throttled = "throttled" // not tried: Form.Wait must pass first
+	Wrong     = providers.PasswordWrong
+	Throttled = providers.PasswordThrottled
 )
-
-// Form is what the page shows.
-type Form struct {
-	Username string        // as typed before, or as hinted
-	Problem  string        // "", Wrong or Throttled
-	Wait     time.Duration // with Throttled
-}
 
 // Kind is the kind "password" with its accounts in s. The number of passwords that are hashed at the same
 // moment is bounded over all providers of one Kind.
