@@ -1,0 +1,110 @@
+// Package config reads Signet's one configuration file.
+//
+// Load reports everything that is wrong at once, each fault with its line and key, and never shows the value
+// of a secret. ${env:NAME} may stand in any text; every secret may be given as <key>_file instead, a file
+// that holds it. Every path in the file (keys that end in _file, and an SQLite database) is relative to the
+// folder that the configuration file is in.
+//
+// Read in this order: config.go (what can be set), load.go (file to tree), tree.go (aliases, environment),
+// decode.go (tree to structs), check.go (what the structs may say), provider.go (what belongs to a kind).
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/signet-broker/signet/internal/secret"
+)
+
+// Config is the configuration file. A field's zero value is never meant where a default is named.
+type Config struct {
+	Issuer         string         `yaml:"issuer" doc:"Signet's own address, exactly as tokens say it in iss: https, without a slash at the end; http on loopback only"`
+	Listen         string         `yaml:"listen" doc:"host:port that people and apps reach"`
+	TLS            TLS            `yaml:"tls" doc:"the certificate to serve; absent: plain HTTP, for a proxy in front"`
+	AdminListen    string         `yaml:"admin_listen" doc:"host:port of /healthz, /readyz and /metrics; empty: none"`
+	Database       secret.String  `yaml:"database" doc:"sqlite:FILE or postgres://user:password@host/name"`
+	MasterKeyFile  string         `yaml:"master_key_file" doc:"file with the key that seals secrets in the database: 32 random bytes in base64. Made when missing with SQLite, required with PostgreSQL"`
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies" doc:"addresses or networks of the proxies whose X-Forwarded headers are believed"`
+	Sessions       Sessions       `yaml:"sessions" doc:"how long a browser stays signed in"`
+	Apps           []App          `yaml:"apps" doc:"the OpenID relying parties that sign people in here"`
+	Providers      []Provider     `yaml:"providers" doc:"where people sign in"`
+
+	// Warnings are what may be meant and is probably not.
+	Warnings Faults `yaml:"-"`
+}
+
+// TLS names the files of a certificate, both or none.
+type TLS struct {
+	CertFile string `yaml:"cert_file" doc:"certificate chain as PEM"`
+	KeyFile  string `yaml:"key_file" doc:"its private key as PEM"`
+}
+
+// Sessions are the lifetimes of a browser's sign-in.
+type Sessions struct {
+	Idle     time.Duration `yaml:"idle" doc:"without being used"`
+	Absolute time.Duration `yaml:"absolute" doc:"since the sign-in"`
+}
+
+// App is an OpenID relying party. One without a secret is public.
+type App struct {
+	ID                     string        `yaml:"id" doc:"the client_id: 1 to 64 of A-Z a-z 0-9 . _ ~ -"`
+	Name                   string        `yaml:"name" doc:"what people read; the id when absent"`
+	Secret                 secret.String `yaml:"secret" doc:"the client_secret; absent: a public client"`
+	RedirectURIs           []string      `yaml:"redirect_uris" doc:"where a login may end; compared exactly. https, http on loopback, or a public client's own scheme with a dot"`
+	PostLogoutRedirectURIs []string      `yaml:"post_logout_redirect_uris" doc:"where a logout may end; compared exactly"`
+	InitiateLoginURI       string        `yaml:"initiate_login_uri" doc:"the app's address that starts a login"`
+	Providers              []string      `yaml:"providers" doc:"ids of the providers its people may use; absent: all"`
+	PKCE                   string        `yaml:"pkce" doc:"required or optional; a public client's is always required"`
+	Tokens                 Tokens        `yaml:"tokens" doc:"what the app's tokens are like"`
+}
+
+// Tokens are an app's lifetimes and algorithm.
+type Tokens struct {
+	Access     time.Duration `yaml:"access" doc:"lifetime of an access token: 5m to 24h"`
+	ID         time.Duration `yaml:"id" doc:"lifetime of an ID token: 5m to 24h"`
+	Refresh    time.Duration `yaml:"refresh" doc:"lifetime of a refresh token since its last use: 1h to 87600h"`
+	RefreshCap time.Duration `yaml:"refresh_cap" doc:"lifetime of refresh tokens since the sign-in; 2160h, or refresh where that is longer"`
+	Signing    string        `yaml:"signing" doc:"RS256, ES256 or EdDSA"`
+}
+
+// CodeLifetime is how long an authorization code is good (RFC 6749 §4.1.2 recommends far below ten minutes).
+const CodeLifetime = time.Minute
+
+const day = 24 * time.Hour
+
+// The lifetimes that an app may choose.
+const (
+	minToken, maxToken     = 5 * time.Minute, day
+	minRefresh, maxRefresh = time.Hour, 3650 * day
+	defaultRefreshCap      = 90 * day
+	minSession, maxSession = time.Minute, 3650 * day
+	minSecret              = 32 // characters, below which a client secret is warned about
+	maxID                  = 64
+	sqliteScheme           = "sqlite:"
+)
+
+// newConfig returns the defaults; paths are relative to the configuration file as those in it are.
+func newConfig(d *document) *Config {
+	return &Config{
+		Listen:        "127.0.0.1:5556",
+		AdminListen:   "127.0.0.1:5557",
+		Database:      "sqlite:signet.db",
+		MasterKeyFile: d.resolve("signet.key"),
+		Sessions:      Sessions{Idle: 12 * time.Hour, Absolute: 7 * day},
+	}
+}
+
+// setDefaults makes an app that says nothing a safe one.
+func (a *App) setDefaults() {
+	a.PKCE = PKCERequired
+	a.Tokens = Tokens{Access: 15 * time.Minute, ID: time.Hour, Refresh: 30 * day, Signing: "RS256"}
+}
+
+// What App.PKCE may be.
+const (
+	PKCERequired = "required"
+	PKCEOptional = "optional"
+)
+
+// Public tells whether the app has no secret.
+func (a *App) Public() bool { return a.Secret == "" }
