@@ -149,3 +149,12 @@ func argument(args []any, name string) any {
 	}
 	return nil
 }
+
+// Languages returns the languages that the pages are written in, as BCP 47 tags.
+func (p *Pages) Languages() []string {
+	tags := make([]string, len(languages))
+	for i, l := range languages {
+		tags[i] = l.String()
+	}
+	return tags
+}
