@@ -30,6 +30,7 @@ func TestLanguageIsTheBestOfWhatIsAskedFor(t *testing.T) {
 		{[]string{"fr"}, "de", "de"},
 		{[]string{"<script>"}, "de", "de"},
 		{[]string{strings.Repeat("de-", 1000)}, "", "en"},
+		{[]string{"de-x" + strings.Repeat("-aaaaaaaa", 4)}, "", "en"},
 		{many, "", "en"}, // the eleventh is not looked at
 		{nil, "en;q=0.1," + strings.Repeat("fr;q=0.2,", 40) + "de", "en"},
 		{nil, "de," + strings.Repeat("f", 10<<10), "de"},

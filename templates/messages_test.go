@@ -142,7 +142,7 @@ func (u uses) walk(t *testing.T, n parse.Node) {
 
 // inGo finds every call of messages.text with a literal key.
 func (u uses) inGo(t *testing.T) {
-	for _, name := range []string{"failure.go", "text.go"} {
+	for _, name := range []string{"failure.go", "pages.go", "text.go"} {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -244,5 +244,23 @@ func TestEveryMessageIsThereAndUsed(t *testing.T) {
 				t.Errorf("%s: %s has other plural forms than in English", lang, key)
 			}
 		}
+	}
+}
+
+func TestMarkupInAMessageIsText(t *testing.T) {
+	p, err := New(func(name string) string { return "/static/" + name })
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.words.byLang["en"].single["page.secured"] = `<b class="x">&`
+	if p.sets["en"], err = p.parse("en", func(name string) string { return "/static/" + name }); err != nil {
+		t.Fatal(err)
+	}
+	page, err := p.Consent(Page{}, Consent{App: "<i>"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(page), "<b ") || !strings.Contains(string(page), "&lt;b class=") || strings.Contains(string(page), "<i>") {
+		t.Errorf("markup came through:\n%s", page)
 	}
 }

@@ -40,10 +40,31 @@ type Choose struct {
 	Notice    string // "" or one of the notices
 }
 
+// button is a Provider as it looks. A page may have hundreds, and HTML files call functions slowly.
+type button struct {
+	ID, Label string
+	Monogram  string // "" for the key
+	Tint      int
+}
+
 // Choose renders the page.
 func (p *Pages) Choose(pg Page, d Choose) ([]byte, error) {
 	d.Email = hint(d.Email)
-	return p.render("choose.html", pg, d)
+	v := struct {
+		Choose
+		Buttons []button
+	}{d, make([]button, len(d.Providers))}
+	for i, pr := range d.Providers {
+		label, err := p.words.text(pg.Lang, "choose.provider", "Name", pr.Name)
+		if err != nil {
+			return nil, err
+		}
+		v.Buttons[i] = button{ID: pr.ID, Label: label}
+		if pr.Kind != "password" {
+			v.Buttons[i].Monogram, v.Buttons[i].Tint = monogram(pr.Name), tint(pr.ID)
+		}
+	}
+	return p.render("choose.html", pg, v)
 }
 
 // Problems of the password page.

@@ -225,7 +225,7 @@ func TestHostileTextStaysText(t *testing.T) {
 func TestLinksToElsewhereAreDropped(t *testing.T) {
 	p := newPages(t)
 	for _, u := range []string{
-		"javascript:alert(1)", "JaVaScRiPt:alert(1)", " javascript:alert(1)", "data:text/html,x", "//evil.example/", `/\evil.example`,
+		"javascript:alert(1)", "javascript://a.example/%0aalert(1)", "ftp://a.example/", "com.example.app://a/", "///evil.example", "JaVaScRiPt:alert(1)", " javascript:alert(1)", "data:text/html,x", "//evil.example/", `/\evil.example`,
 		`\\evil.example`, "https:evil", "https:///x", "vbscript:x", "evil.example", "com.example.app:/x", "/a\nb", "%zz",
 	} {
 		page, err := p.Failure(templates.Page{}, templates.Failure{Status: 400, RetryURL: u, AppURL: u, CancelAction: u})
