@@ -1,0 +1,311 @@
+package idptest
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	mathbig "math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// OIDCOptions say what a fake OpenID provider is; each zero value has a usable default.
+type OIDCOptions struct {
+	Addr         string // to listen on; "": some free port of 127.0.0.1
+	Name         string // for people; "Globex"
+	People       []Person
+	AutoSignIn   string // username of whoever is signed in without a page; "" shows the page
+	ClientID     string // "signet"
+	ClientSecret string // "globex-secret"
+	RedirectURIs []string
+	Now          func() time.Time
+}
+
+// OIDC is a fake OpenID provider: a real server, honest until told otherwise.
+type OIDC struct {
+	Issuer  string
+	options OIDCOptions
+	addr    string
+	key     []byte // makes access tokens
+	server  *http.Server
+
+	mu     sync.Mutex
+	row    *OIDCRow
+	signer signingKey
+	codes  map[string]grant
+	counts map[string]int
+	evil   *http.Server
+}
+
+// grant is what a code stands for.
+type grant struct {
+	person      Person
+	redirectURI string
+	nonce       string
+	challenge   string
+	authTime    time.Time
+}
+
+// StartOIDC starts a fake OpenID provider on loopback. Close stops it.
+func StartOIDC(opts OIDCOptions) (*OIDC, error) {
+	if opts.Addr == "" {
+		opts.Addr = "127.0.0.1:0"
+	}
+	if opts.Name == "" {
+		opts.Name = "Globex"
+	}
+	if opts.ClientID == "" {
+		opts.ClientID = "signet"
+	}
+	if opts.ClientSecret == "" {
+		opts.ClientSecret = "globex-secret"
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if len(opts.People) == 0 {
+		opts.People = []Person{
+			{Username: "ann", Name: "Ann Archer", Email: "ann@globex.example", EmailVerified: true, Groups: []string{"staff", "admins"}},
+			{Username: "bob", Name: "Bob Baker", Email: "bob@globex.example", EmailVerified: true, Groups: []string{"staff"}},
+			{Username: "eve", Name: "Eve Elder", Email: "eve@elsewhere.example"},
+		}
+	}
+	f := &OIDC{options: opts, addr: opts.Addr, key: []byte(rand.Text()), codes: map[string]grant{}, counts: map[string]int{}}
+	f.signer = currentKey()
+	if err := f.Up(); err != nil {
+		return nil, err
+	}
+	f.Issuer = "http://" + f.addr
+	return f, nil
+}
+
+// Up listens again after Down, at the same address.
+func (f *OIDC) Up() error {
+	listener, err := net.Listen("tcp", f.addr)
+	if err != nil {
+		return fmt.Errorf("fake OpenID provider: %w", err)
+	}
+	f.addr = listener.Addr().String()
+	f.server = &http.Server{Handler: f.handler(), ReadHeaderTimeout: 5 * time.Second}
+	go f.server.Serve(listener)
+	return nil
+}
+
+// Down makes it unreachable: nothing listens, and open connections are cut.
+func (f *OIDC) Down() { f.server.Close() }
+
+// Close stops it.
+func (f *OIDC) Close() error {
+	f.mu.Lock()
+	evil := f.evil
+	f.evil = nil
+	f.mu.Unlock()
+	if evil != nil {
+		evil.Close()
+	}
+	return f.server.Close()
+}
+
+// Misbehave makes it do what row says from now on.
+func (f *OIDC) Misbehave(row *OIDCRow) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.row = row
+}
+
+// Honest ends Misbehave.
+func (f *OIDC) Honest() { f.Misbehave(nil) }
+
+// Rotate replaces the signing key; the one before is no longer published.
+func (f *OIDC) Rotate() {
+	key := newSigningKey()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.signer = key
+}
+
+// Requests returns how often a path was asked for.
+func (f *OIDC) Requests(path string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.counts[path]
+}
+
+// ClientID and ClientSecret are the one client's.
+func (f *OIDC) ClientID() string     { return f.options.ClientID }
+func (f *OIDC) ClientSecret() string { return f.options.ClientSecret }
+
+// now returns the row in force, which is never nil.
+func (f *OIDC) now() *OIDCRow {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.row == nil {
+		return &OIDCRow{}
+	}
+	return f.row
+}
+
+func (f *OIDC) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /.well-known/openid-configuration", f.discovery)
+	mux.HandleFunc("GET /jwks", f.jwks)
+	mux.HandleFunc("/authorize", f.authorize)
+	mux.HandleFunc("POST /token", f.token)
+	mux.HandleFunc("/userinfo", f.userinfo)
+	mux.HandleFunc("/logout", f.endSession)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		f.counts[r.URL.Path]++
+		f.mu.Unlock()
+		if serve := f.now().Serve[r.URL.Path]; serve != nil {
+			serve(f, w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func (f *OIDC) discoveryDocument() map[string]any {
+	return map[string]any{
+		"issuer":                                         f.Issuer,
+		"authorization_endpoint":                         f.Issuer + "/authorize",
+		"token_endpoint":                                 f.Issuer + "/token",
+		"jwks_uri":                                       f.Issuer + "/jwks",
+		"userinfo_endpoint":                              f.Issuer + "/userinfo",
+		"end_session_endpoint":                           f.Issuer + "/logout",
+		"response_types_supported":                       []string{"code"},
+		"subject_types_supported":                        []string{"public"},
+		"id_token_signing_alg_values_supported":          []string{"RS256"},
+		"scopes_supported":                               []string{"openid", "email", "profile"},
+		"token_endpoint_auth_methods_supported":          []string{"client_secret_basic", "client_secret_post"},
+		"code_challenge_methods_supported":               []string{"S256"},
+		"authorization_response_iss_parameter_supported": true,
+	}
+}
+
+func (f *OIDC) discovery(w http.ResponseWriter, _ *http.Request) {
+	doc := f.discoveryDocument()
+	if alter := f.now().Discovery; alter != nil {
+		alter(f, doc)
+	}
+	writeJSON(w, http.StatusOK, doc)
+}
+
+func (f *OIDC) jwks(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, f.keySet())
+}
+
+func (f *OIDC) keySet() map[string]any {
+	f.mu.Lock()
+	key := f.signer
+	f.mu.Unlock()
+	doc := map[string]any{"keys": []any{key.public()}}
+	if alter := f.now().JWKS; alter != nil {
+		alter(f, doc)
+	}
+	return doc
+}
+
+// person returns somebody by username or e-mail address.
+func (f *OIDC) person(name string) (Person, bool) {
+	i := slices.IndexFunc(f.options.People, func(p Person) bool { return p.Username == name || p.Email == name })
+	if name == "" || i < 0 {
+		return Person{}, false
+	}
+	return f.options.People[i], true
+}
+
+// mint makes the access token of a person; it needs no memory.
+func (f *OIDC) mint(p Person) string {
+	name := base64.RawURLEncoding.EncodeToString([]byte(p.Username))
+	mac := hmac.New(sha256.New, f.key)
+	mac.Write([]byte(name))
+	return name + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+func (f *OIDC) bearer(r *http.Request) (Person, bool) {
+	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	name, _, _ := strings.Cut(token, ".")
+	raw, err := base64.RawURLEncoding.DecodeString(name)
+	p, ok := f.person(string(raw))
+	return p, err == nil && ok && hmac.Equal([]byte(token), []byte(f.mint(p)))
+}
+
+func writeJSON(w http.ResponseWriter, status int, doc any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(doc)
+}
+
+// SignIn plays a browser: it follows an authorization URL as far as the way back, signs username in where
+// a page asks, and returns the address that the browser is sent to.
+func (f *OIDC) SignIn(ctx context.Context, authorizeURL, username string) (*url.URL, error) {
+	u, err := url.Parse(authorizeURL)
+	if err != nil {
+		return nil, fmt.Errorf("authorization URL: %w", err)
+	}
+	form := u.Query()
+	form.Set("person", username)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.Issuer+"/authorize", strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, fmt.Errorf("sign in: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := browser.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("sign in: %w", err)
+	}
+	resp.Body.Close()
+	back, err := resp.Location()
+	if errors.Is(err, http.ErrNoLocation) {
+		return nil, fmt.Errorf("sign in: the upstream answers %d", resp.StatusCode)
+	}
+	return back, err
+}
+
+// browser is a person's, who may wait longer than Signet does.
+var browser = &http.Client{
+	Timeout:       30 * time.Second,
+	Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// signingKey is an RSA key and its name.
+type signingKey struct {
+	id  string
+	rsa *rsa.PrivateKey
+}
+
+// currentKey is made once: a fake per test must not cost a key per test.
+var currentKey = sync.OnceValue(newSigningKey)
+
+func newSigningKey() signingKey { return sizedKey(2048) }
+
+func sizedKey(bits int) signingKey {
+	key, err := rsa.GenerateKey(rand.Reader, bits)
+	if err != nil {
+		panic(err) // the system has no randomness
+	}
+	return signingKey{id: rand.Text(), rsa: key}
+}
+
+func (k signingKey) public() map[string]any {
+	e := mathbig.NewInt(int64(k.rsa.E)).Bytes()
+	return map[string]any{
+		"kty": "RSA", "use": "sig", "alg": "RS256", "kid": k.id,
+		"n": base64.RawURLEncoding.EncodeToString(k.rsa.N.Bytes()),
+		"e": base64.RawURLEncoding.EncodeToString(e),
+	}
+}
