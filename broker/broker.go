@@ -114,4 +114,5 @@ type Broker struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 	Sessions SessionLimits
+	Observe  func(Event) // is told of every event that was kept; may be nil
 }

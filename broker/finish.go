@@ -61,7 +61,7 @@ func (b *Broker) tryConclude(ctx context.Context, l Login, v Visitor, once []pro
 	if v.Session != nil {
 		f.EndSession = v.Session.ID
 	}
-	if err := b.Store.Finish(ctx, f); err != nil {
+	if err := b.finish(ctx, f); err != nil {
 		if r.link != nil && errors.Is(err, ErrConflict) {
 			if _, lerr := b.Store.UserByLink(ctx, r.link.Provider, r.link.Subject); lerr == nil {
 				return Turn{}, errLinked
@@ -70,6 +70,14 @@ func (b *Broker) tryConclude(ctx context.Context, l Login, v Visitor, once []pro
 		return Turn{}, err
 	}
 	return Turn{App: l.App, Next: next, Session: &s, Secret: secret}, nil
+}
+
+func (b *Broker) finish(ctx context.Context, f Finish) error {
+	err := b.Store.Finish(ctx, f)
+	if err == nil && b.Observe != nil {
+		b.Observe(f.Event)
+	}
+	return err
 }
 
 // session makes the session of a finished login. Its secret is always new; its ID stays when the same
@@ -102,7 +110,7 @@ func (b *Broker) reuse(ctx context.Context, l *Login, v Visitor) (Turn, error) {
 	}
 	event := b.event(l, v, LoginFinished, "")
 	event.User, event.Session = s.User, s.ID
-	if err := b.Store.Finish(ctx, Finish{Artifact: artifact, Event: event}); err != nil {
+	if err := b.finish(ctx, Finish{Artifact: artifact, Event: event}); err != nil {
 		return Turn{}, err
 	}
 	now := b.Now()
@@ -139,6 +147,9 @@ func (b *Broker) event(l *Login, v Visitor, kind, reason string) Event {
 
 // record keeps an event of something that was refused. The refusal stands, whether it could be kept or not.
 func (b *Broker) record(ctx context.Context, e Event) {
+	if b.Observe != nil {
+		b.Observe(e)
+	}
 	if err := b.Store.Record(context.WithoutCancel(ctx), e); err != nil {
 		b.Log.ErrorContext(ctx, "an event was not kept", "type", e.Type, "reason", e.Reason, "error", err)
 	}

@@ -310,11 +310,11 @@ func (b *Broker) abandon(ctx context.Context, l *Login, v Visitor, reason *Error
 func (b *Broker) Receive(ctx context.Context, provider, id string, v Visitor, r providers.Reply) (Turn, error) {
 	p := b.Registry.Provider(provider)
 	if p == nil {
-		return Turn{}, b.refused(ctx, &Login{Provider: provider}, v, providers.Refuse("idp_disabled", "no provider %.64q", provider))
+		return Turn{}, b.Refused(ctx, provider, v, providers.Refuse("idp_disabled", "no provider %.64q", provider))
 	}
 	l, err := b.Store.Login(ctx, id)
 	if errors.Is(err, ErrNotFound) {
-		return Turn{}, b.refused(ctx, &Login{Provider: provider}, v, providers.Refuse("state_invalid", "no login %.40q", id))
+		return Turn{}, b.Refused(ctx, provider, v, providers.Refuse("state_invalid", "no login %.40q", id))
 	} else if err != nil {
 		return Turn{}, err
 	}
@@ -389,7 +389,11 @@ func (b *Broker) refused(ctx context.Context, l *Login, v Visitor, err error) er
 
 // Refused records that what came for a provider names no login, and returns err.
 func (b *Broker) Refused(ctx context.Context, provider string, v Visitor, err error) error {
-	return b.refused(ctx, &Login{Provider: provider}, v, err)
+	l := Login{}
+	if b.Registry.Provider(provider) != nil { // else it is a stranger's word, which is not kept
+		l.Provider = provider
+	}
+	return b.refused(ctx, &l, v, err)
 }
 
 // HasChoice tells whether a login's person can choose another provider.

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"text/tabwriter"
+
+	"github.com/signet-broker/signet/config"
+)
+
+// checkCommand tells what is wrong with the configuration, or what it says.
+type checkCommand struct {
+	configFlag
+	JSON bool `help:"As JSON."`
+}
+
+// served is what a configuration would serve.
+type served struct {
+	Issuer    string           `json:"issuer"`
+	Discovery string           `json:"discovery"`
+	Listen    string           `json:"listen"`
+	Admin     string           `json:"admin_listen"`
+	Apps      []servedApp      `json:"apps"`
+	Providers []servedProvider `json:"providers"`
+	Warnings  []string         `json:"warnings"`
+}
+
+type servedApp struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Public bool   `json:"public"`
+}
+
+type servedProvider struct {
+	ID       string `json:"id"`
+	Kind     string `json:"kind"`
+	Name     string `json:"name"`
+	Callback string `json:"callback"` // what its operator wants to know of us; "" for accounts kept here
+	Disabled bool   `json:"disabled"`
+}
+
+// Run implements the command.
+func (c *checkCommand) Run() error {
+	cfg, err := loadConfig(c.Config)
+	if err != nil {
+		return err
+	}
+	s := describe(cfg)
+	if c.JSON {
+		return printJSON(s)
+	}
+	fmt.Printf("%s is right. It would serve %s on %s.\n\n", c.Config, s.Issuer, s.Listen)
+	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	fmt.Fprintf(w, "discovery\t%s\n", s.Discovery)
+	for _, a := range s.Apps {
+		sort := "confidential"
+		if a.Public {
+			sort = "public"
+		}
+		fmt.Fprintf(w, "app\t%s\t%s\t%s\n", a.ID, a.Name, sort)
+	}
+	for _, p := range s.Providers {
+		state := p.Callback
+		if p.Disabled {
+			state = "disabled"
+		}
+		fmt.Fprintf(w, "provider\t%s\t%s\t%s\t%s\n", p.ID, p.Name, p.Kind, state)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, warning := range s.Warnings {
+		fmt.Fprintln(os.Stderr, "warning:", warning)
+	}
+	return nil
+}
+
+func describe(cfg *config.Config) served {
+	s := served{Issuer: cfg.Issuer, Discovery: cfg.Issuer + "/.well-known/openid-configuration", Listen: cfg.Listen, Admin: cfg.AdminListen}
+	for _, a := range cfg.Apps {
+		s.Apps = append(s.Apps, servedApp{a.ID, a.Name, a.Public()})
+	}
+	for _, p := range cfg.Providers {
+		callback := cfg.Issuer + "/callback/" + p.ID
+		switch p.Kind {
+		case "saml":
+			callback = cfg.Issuer + "/saml/" + p.ID + "/metadata"
+		case passwordKind:
+			callback = ""
+		}
+		s.Providers = append(s.Providers, servedProvider{p.ID, p.Kind, p.Name, callback, p.Disabled})
+	}
+	for _, w := range cfg.Warnings {
+		s.Warnings = append(s.Warnings, w.String())
+	}
+	return s
+}

@@ -1,0 +1,334 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/signet-broker/signet/broker"
+	"github.com/signet-broker/signet/config"
+	"github.com/signet-broker/signet/providers/password"
+)
+
+// userCommand looks after people.
+type userCommand struct {
+	Add         userAdd      `cmd:"" help:"Add an account with a password."`
+	List        userList     `cmd:"" help:"List everybody who has an account here or has signed in."`
+	Show        userShow     `cmd:"" help:"Show a user."`
+	Disable     userDisable  `cmd:"" help:"Keep a user out: sessions end and refresh tokens are revoked at once."`
+	Enable      userEnable   `cmd:"" help:"Let a user in again."`
+	SetPassword userPassword `cmd:"" help:"Set an account's password; its sessions end and its refresh tokens are revoked."`
+}
+
+// userFlag names a user.
+type userFlag struct {
+	User string `arg:"" help:"The user's ID, username or e-mail address."`
+}
+
+// accountFlags name an account kept here.
+type accountFlags struct {
+	configFlag
+	Provider      string `help:"The password provider; only needed where there are several."`
+	Username      string `required:"" help:"What the person types to sign in."`
+	PasswordStdin bool   `help:"Read the password from standard input; else one is made and printed."`
+}
+
+type userAdd struct {
+	accountFlags
+	Email         string   `help:"The person's e-mail address."`
+	EmailVerified bool     `help:"Say that the address was checked to be theirs."`
+	Name          string   `help:"The person's full name."`
+	Group         []string `help:"A group the person is in; may be given again."`
+	JSON          bool     `help:"As JSON."`
+}
+
+// Run implements the command.
+func (c *userAdd) Run(ctx context.Context) error {
+	return c.with(ctx, func(s *signet, p *prepared, word, hash string, made bool) error {
+		now := time.Now()
+		username, err := password.Username(c.Username)
+		if err != nil {
+			return err
+		}
+		claims := map[string]any{"preferred_username": username}
+		for key, value := range map[string]string{"name": c.Name, "email": c.Email} {
+			if value != "" {
+				claims[key] = value
+			}
+		}
+		if c.Email != "" {
+			claims["email_verified"] = c.EmailVerified
+		}
+		if len(c.Group) > 0 {
+			groups := make([]any, len(c.Group))
+			for i, g := range c.Group {
+				groups[i] = g
+			}
+			claims["groups"] = groups
+		}
+		attrs, err := p.mapping.Apply(ctx, claims)
+		if err != nil {
+			return err
+		}
+		u := broker.User{ID: rand.Text(), Attributes: attrs, Created: now, Updated: now}
+		account := password.Account{Provider: p.ID, Username: username, Subject: rand.Text(), Hash: hash, Claims: claims}
+		link := broker.Link{Provider: p.ID, Subject: account.Subject, User: u.ID, Created: now}
+		err = s.db.CreateAccount(ctx, account, u, link, broker.Event{ID: rand.Text(), Time: now, Type: broker.UserCreated, User: u.ID, Provider: p.ID})
+		if errors.Is(err, broker.ErrConflict) {
+			return fmt.Errorf("provider %s has an account %s already", p.ID, username)
+		} else if err != nil {
+			return err
+		}
+		if c.JSON {
+			out := map[string]string{"id": u.ID, "username": username, "provider": p.ID}
+			if made {
+				out["password"] = word
+			}
+			return printJSON(out)
+		}
+		fmt.Printf("Added %s (user %s).\n", username, u.ID)
+		if made {
+			fmt.Printf("Password: %s\n", word)
+		}
+		return nil
+	})
+}
+
+type userPassword struct {
+	accountFlags
+}
+
+// Run implements the command.
+func (c *userPassword) Run(ctx context.Context) error {
+	return c.with(ctx, func(s *signet, p *prepared, word, hash string, made bool) error {
+		username, err := password.Username(c.Username)
+		if err != nil {
+			return err
+		}
+		err = s.db.SetPassword(ctx, p.ID, username, hash, broker.Event{ID: rand.Text(), Time: time.Now(), Type: broker.PasswordSet, Provider: p.ID})
+		if errors.Is(err, broker.ErrNotFound) {
+			return fmt.Errorf("provider %s has no account %s", p.ID, username)
+		} else if err != nil {
+			return err
+		}
+		fmt.Printf("The password of %s is set; all sessions have ended.\n", username)
+		if made {
+			fmt.Printf("Password: %s\n", word)
+		}
+		return nil
+	})
+}
+
+// with opens the database and hands do the account's provider, the password, and its hash.
+func (c *accountFlags) with(ctx context.Context, do func(s *signet, p *prepared, word, hash string, made bool) error) error {
+	cfg, err := loadConfig(c.Config)
+	if err != nil {
+		return err
+	}
+	p, err := passwordProvider(cfg, c.Provider)
+	if err != nil {
+		return err
+	}
+	word, made, err := c.password()
+	if err != nil {
+		return err
+	}
+	if err := password.CheckNew(c.Username, word); err != nil {
+		return err
+	}
+	hash, err := password.Hash(p.own.(*password.Config).Argon2, word)
+	if err != nil {
+		return err
+	}
+	s, err := openQuietly(ctx, c.Config)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return do(s, p, word, hash, made)
+}
+
+// passwordProvider finds the provider that keeps accounts: the one that is named, or the only one.
+func passwordProvider(cfg *config.Config, id string) (*prepared, error) {
+	all, _ := prepare(cfg, nil)
+	var found []*prepared
+	for i := range all {
+		if all[i].Kind == passwordKind && (id == "" || all[i].ID == id) {
+			found = append(found, &all[i])
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case id != "":
+		return nil, fmt.Errorf("%q is no provider of kind password", id)
+	case len(found) == 0:
+		return nil, errors.New("no provider is of kind password: add one to the configuration")
+	}
+	return nil, errors.New("several providers are of kind password: name one with --provider")
+}
+
+// password reads a password from standard input, or makes one.
+func (c *accountFlags) password() (word string, made bool, err error) {
+	if !c.PasswordStdin {
+		return strings.ToLower(rand.Text()[:20]), true, nil
+	}
+	line, err := bufio.NewReader(io.LimitReader(os.Stdin, 4<<10)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", false, fmt.Errorf("read the password: %w", err)
+	}
+	return strings.TrimRight(line, "\r\n"), false, nil
+}
+
+type userList struct {
+	configFlag
+	JSON bool `help:"As JSON."`
+}
+
+// shownUser is a user as commands show it.
+type shownUser struct {
+	ID         string            `json:"id"`
+	Attributes broker.Attributes `json:"attributes"`
+	Created    time.Time         `json:"created"`
+	Updated    time.Time         `json:"updated"`
+	Disabled   bool              `json:"disabled"`
+	Links      []shownLink       `json:"links,omitempty"`
+}
+
+type shownLink struct {
+	Provider string    `json:"provider"`
+	Subject  string    `json:"subject"`
+	Since    time.Time `json:"since"`
+}
+
+func shown(u broker.User) shownUser {
+	return shownUser{ID: u.ID, Attributes: u.Attributes, Created: u.Created, Updated: u.Updated, Disabled: u.Disabled}
+}
+
+// Run implements the command.
+func (c *userList) Run(ctx context.Context) error {
+	s, err := openQuietly(ctx, c.Config)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	all := []shownUser{}
+	for after := ""; ; {
+		page, err := s.db.Users(ctx, after, 500)
+		if err != nil {
+			return err
+		}
+		for _, u := range page {
+			all = append(all, shown(u))
+			after = u.ID
+		}
+		if len(page) < 500 {
+			break
+		}
+	}
+	if c.JSON {
+		return printJSON(all)
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tNAME\tE-MAIL\tSINCE\tSTATE")
+	for _, u := range all {
+		state := "enabled"
+		if u.Disabled {
+			state = "disabled"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", u.ID, u.Attributes.Name(), u.Attributes.Email(), u.Created.UTC().Format(time.DateOnly), state)
+	}
+	return w.Flush()
+}
+
+type userShow struct {
+	configFlag
+	userFlag
+	JSON bool `help:"As JSON."`
+}
+
+// Run implements the command.
+func (c *userShow) Run(ctx context.Context) error {
+	return c.find(ctx, c.Config, func(s *signet, u broker.User) error {
+		links, err := s.db.Links(ctx, u.ID)
+		if err != nil {
+			return err
+		}
+		out := shown(u)
+		for _, l := range links {
+			out.Links = append(out.Links, shownLink{l.Provider, l.Subject, l.Created})
+		}
+		if c.JSON {
+			return printJSON(out)
+		}
+		w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+		fmt.Fprintf(w, "id\t%s\nstate\t%s\nsince\t%s\n", u.ID, map[bool]string{true: "disabled", false: "enabled"}[u.Disabled], u.Created.UTC().Format(time.DateTime))
+		for _, name := range sortedKeys(u.Attributes) {
+			fmt.Fprintf(w, "%s\t%v\n", name, u.Attributes[name])
+		}
+		for _, l := range out.Links {
+			fmt.Fprintf(w, "signs in at\t%s\tas %s\n", l.Provider, l.Subject)
+		}
+		return w.Flush()
+	})
+}
+
+type userDisable struct {
+	configFlag
+	userFlag
+}
+
+// Run implements the command.
+func (c *userDisable) Run(ctx context.Context) error {
+	return c.setDisabled(ctx, c.Config, true)
+}
+
+type userEnable struct {
+	configFlag
+	userFlag
+}
+
+// Run implements the command.
+func (c *userEnable) Run(ctx context.Context) error {
+	return c.setDisabled(ctx, c.Config, false)
+}
+
+func (f userFlag) setDisabled(ctx context.Context, config string, disabled bool) error {
+	kind, done := broker.UserEnabled, "enabled"
+	if disabled {
+		kind, done = broker.UserDisabled, "disabled"
+	}
+	return f.find(ctx, config, func(s *signet, u broker.User) error {
+		if err := s.db.SetDisabled(ctx, u.ID, disabled, broker.Event{ID: rand.Text(), Time: time.Now(), Type: kind, User: u.ID}); err != nil {
+			return err
+		}
+		fmt.Printf("User %s is %s.\n", u.ID, done)
+		return nil
+	})
+}
+
+// find opens the database and hands do the one user that is meant.
+func (f userFlag) find(ctx context.Context, config string, do func(s *signet, u broker.User) error) error {
+	s, err := openQuietly(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	found, err := s.db.FindUsers(ctx, f.User)
+	switch {
+	case err != nil:
+		return err
+	case len(found) == 0:
+		return fmt.Errorf("nobody is called %q", f.User)
+	case len(found) > 1:
+		return fmt.Errorf("%d users are called %q: name one by ID", len(found), f.User)
+	}
+	return do(s, found[0])
+}

@@ -1,0 +1,276 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/signet-broker/signet/broker"
+	"github.com/signet-broker/signet/broker/keys"
+	"github.com/signet-broker/signet/broker/login"
+	"github.com/signet-broker/signet/broker/op"
+	"github.com/signet-broker/signet/broker/token"
+	"github.com/signet-broker/signet/broker/web"
+	"github.com/signet-broker/signet/config"
+	"github.com/signet-broker/signet/internal/egress"
+	"github.com/signet-broker/signet/internal/seal"
+	"github.com/signet-broker/signet/providers"
+	"github.com/signet-broker/signet/providers/oidc"
+	"github.com/signet-broker/signet/providers/password"
+	"github.com/signet-broker/signet/providers/saml"
+	"github.com/signet-broker/signet/static"
+	"github.com/signet-broker/signet/store"
+	"github.com/signet-broker/signet/templates"
+)
+
+const passwordKind = "password"
+
+// kinds are the sorts of provider. db may be nil where none is opened.
+func kinds(db *store.DB) map[string]providers.Kind {
+	return map[string]providers.Kind{
+		"oidc":       oidc.Kind(),
+		"saml":       saml.Kind(),
+		passwordKind: password.Kind(db),
+	}
+}
+
+// signet is one broker with everything it works with.
+type signet struct {
+	db   *store.DB
+	box  *seal.Box
+	ring *keys.Ring
+	site *web.Site
+	log  *slog.Logger
+}
+
+// close gives everything back.
+func (s *signet) close() {
+	if err := s.db.Close(); err != nil {
+		s.log.Error("the database was not closed cleanly", "error", err)
+	}
+}
+
+// openStore opens the database and what unseals it. A database that was sealed with another master key is
+// refused before anything is made in it.
+func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (*store.DB, *seal.Box, error) {
+	dsn := cfg.Database.Reveal()
+	master, err := seal.LoadOrCreateKey(cfg.MasterKeyFile, strings.HasPrefix(dsn, "sqlite:"))
+	var exposed *seal.Exposed
+	if errors.As(err, &exposed) {
+		log.Warn("master_key_file", "problem", err.Error())
+	} else if err != nil {
+		return nil, nil, fmt.Errorf("master_key_file: %w", err)
+	}
+	box, err := seal.New(master)
+	if err != nil {
+		return nil, nil, fmt.Errorf("master_key_file: %w", err)
+	}
+	db, err := store.Open(ctx, dsn)
+	if err != nil {
+		return nil, nil, fmt.Errorf("database: %w", err)
+	}
+	sealedWith, err := db.Meta(ctx, "master_key", box.KeyID())
+	if err == nil && sealedWith != box.KeyID() {
+		err = fmt.Errorf("the database was sealed with master key %s, %s holds %s: give it the file that belongs to it", sealedWith, cfg.MasterKeyFile, box.KeyID())
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, db.Close())
+	}
+	return db, box, nil
+}
+
+// open puts a broker together.
+func open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*signet, error) {
+	db, box, err := openStore(ctx, cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	s := &signet{db: db, box: box, log: log}
+	if err := s.wire(ctx, cfg); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
+	issuer, err := url.Parse(cfg.Issuer)
+	if err != nil {
+		return fmt.Errorf("issuer: %w", err)
+	}
+	if s.ring, err = keys.Open(ctx, s.db, s.box, time.Now, s.log, keys.Default); err != nil {
+		return fmt.Errorf("keys: %w", err)
+	}
+	registry, err := s.registry(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	pages, err := templates.New(static.URL)
+	if err != nil {
+		return fmt.Errorf("pages: %w", err)
+	}
+	metrics := web.NewMetrics()
+	core := &broker.Broker{
+		Store: s.db, Registry: registry, Doors: map[string]broker.Door{}, Now: time.Now, Log: s.log, Observe: metrics.Event,
+		Sessions: broker.SessionLimits{Idle: cfg.Sessions.Idle, Absolute: cfg.Sessions.Absolute},
+	}
+	s.site = &web.Site{
+		Issuer: issuer, Broker: core, Pages: pages, Metrics: metrics, Log: s.log, Trusted: cfg.TrustedProxies,
+		Sessions: &web.Sessions{Store: s.db, Secure: issuer.Scheme == "https", MaxAge: cfg.Sessions.Absolute},
+	}
+	s.site.Static("/static/", static.Handler())
+	(&login.Pages{Site: s.site, Broker: core}).Register()
+	tokens := &token.Issuer{URL: cfg.Issuer, Keys: s.ring, Store: s.db, Now: time.Now}
+	door := &op.Provider{
+		Site: s.site, Broker: core, Registry: registry, Store: s.db, Issuer: tokens, Keys: s.ring, Now: time.Now,
+		Grants: []op.Grant{
+			&op.CodeGrant{Store: s.db, Now: time.Now},
+			&op.RefreshGrant{Issuer: tokens, Store: s.db, Now: time.Now},
+		},
+	}
+	core.Doors[op.Name] = door
+	return door.Register()
+}
+
+// registry opens every provider. None waits for its upstream, so one that is down stops nothing.
+func (s *signet) registry(ctx context.Context, cfg *config.Config) (*broker.Fixed, error) {
+	var apps []*broker.App
+	for i := range cfg.Apps {
+		apps = append(apps, app(&cfg.Apps[i]))
+	}
+	prepared, faults := prepare(cfg, s.db)
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	client := egress.Client(egress.Options{})
+	var all []*broker.Provider
+	for _, p := range prepared {
+		upstream, err := p.kind.Open(ctx, providers.Env{
+			ID: p.ID, Name: p.Name, Base: cfg.Issuer, Client: client, Now: time.Now,
+			Log: s.log.With("provider", p.ID), Certificate: s.ring.Certificate,
+		}, p.own)
+		if err != nil {
+			return nil, config.Faults{p.FaultAt("", err.Error())}
+		}
+		all = append(all, &broker.Provider{
+			ID: p.ID, Kind: p.Kind, Name: p.Name, Domains: p.Domains, Mapping: p.mapping, Password: p.Kind == passwordKind, Upstream: upstream,
+		})
+	}
+	return broker.NewFixed(apps, all), nil
+}
+
+// app is a configured app as the core knows it.
+func app(c *config.App) *broker.App {
+	a := &broker.App{
+		ID: c.ID, Name: c.Name, RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
+		InitiateLoginURI: c.InitiateLoginURI, Providers: c.Providers, PKCEOptional: c.PKCE == config.PKCEOptional,
+		Tokens: broker.Lifetimes{
+			Access: c.Tokens.Access, ID: c.Tokens.ID, Refresh: c.Tokens.Refresh, RefreshCap: c.Tokens.RefreshCap, Code: config.CodeLifetime,
+		},
+		Signing: c.Tokens.Signing,
+	}
+	if !c.Public() {
+		sum := sha256.Sum256([]byte(c.Secret.Reveal()))
+		a.SecretHashes = [][]byte{sum[:]}
+	}
+	return a
+}
+
+// prepared is a provider whose whole configuration has been read.
+type prepared struct {
+	*config.Provider
+	kind    providers.Kind
+	own     any // the kind's configuration
+	mapping *broker.Mapping
+}
+
+// prepare reads what belongs to each provider's kind, and tells every fault. Disabled providers are checked
+// and left out.
+func prepare(cfg *config.Config, db *store.DB) ([]prepared, config.Faults) {
+	var all []prepared
+	var faults config.Faults
+	known := kinds(db)
+	for i := range cfg.Providers {
+		c := &cfg.Providers[i]
+		kind, ok := known[c.Kind]
+		if !ok {
+			if c.Kind != "" {
+				names := slices.Sorted(maps.Keys(known))
+				faults = append(faults, c.FaultAt("kind", "no such kind; there are "+strings.Join(names, ", ")))
+			}
+			continue
+		}
+		p := prepared{Provider: c, kind: kind, own: kind.Config()}
+		faults = append(faults, p.read()...)
+		if !c.Disabled {
+			all = append(all, p)
+		}
+	}
+	return all, faults
+}
+
+func (p *prepared) read() config.Faults {
+	faults := p.Decode(p.own)
+	if checker, ok := p.own.(interface{ Check() []providers.Fault }); ok && len(faults) == 0 {
+		for _, f := range checker.Check() {
+			faults = append(faults, p.FaultAt(f.Key, f.Problem))
+		}
+	}
+	var err error
+	p.mapping, err = broker.NewMapping(p.Map.Over(p.kind.Map), p.Map.Attributes)
+	var wrong broker.MappingFaults
+	if errors.As(err, &wrong) {
+		for _, f := range wrong {
+			faults = append(faults, p.FaultAt("map."+f.Key, f.Problem))
+		}
+	}
+	return faults
+}
+
+// loadConfig reads the configuration with what belongs to its providers. All faults at once.
+func loadConfig(path string) (*config.Config, error) {
+	cfg, err := config.Load(path)
+	var faults config.Faults
+	if err != nil && !errors.As(err, &faults) {
+		return nil, err
+	}
+	if cfg != nil {
+		_, more := prepare(cfg, nil)
+		faults = append(faults, more...)
+	}
+	if len(faults) == 0 {
+		return cfg, nil
+	}
+	faults.Sort()
+	for _, f := range faults {
+		fmt.Fprintln(os.Stderr, f)
+	}
+	return nil, errShown
+}
+
+// openQuietly opens a broker's parts for a command that is not a server.
+func openQuietly(ctx context.Context, path string) (*signet, error) {
+	cfg, err := loadConfig(path)
+	if err != nil {
+		return nil, err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	db, box, err := openStore(ctx, cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	s := &signet{db: db, box: box, log: log}
+	if s.ring, err = keys.Open(ctx, db, box, time.Now, log, keys.Default); err != nil {
+		s.close()
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	return s, nil
+}

@@ -1,0 +1,42 @@
+package saml
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/beevik/etree"
+)
+
+// Claims returns the claims of a Response or Assertion in a file, as Done would have them, to try a mapping
+// on. NOTHING is verified: what it returns proves nothing.
+func Claims(document []byte) (map[string]any, error) {
+	if err := scan(document); err != nil {
+		return nil, err
+	}
+	doc := etree.NewDocument()
+	doc.ReadSettings.MaxDepth = maxDepth + 1
+	if err := doc.ReadFromBytes(document); err != nil || doc.Root() == nil {
+		return nil, errors.New("not an XML document")
+	}
+	el := doc.Root()
+	if el.Tag == "Response" {
+		el = el.SelectElement("Assertion")
+	}
+	if el == nil || el.Tag != "Assertion" {
+		return nil, errors.New("no assertion in it; encrypted ones cannot be tried")
+	}
+	var as assertion
+	var err error
+	if subject := el.SelectElement("Subject"); subject != nil {
+		if as.nameID, err = readNameID(subject); err != nil {
+			return nil, fmt.Errorf("subject: %w", err)
+		}
+	}
+	if statement := el.SelectElement("AuthnStatement"); statement != nil {
+		as.authn.session = statement.SelectAttrValue("SessionIndex", "")
+	}
+	if as.attributes, err = readAttributes(el); err != nil {
+		return nil, fmt.Errorf("attributes: %w", err)
+	}
+	return as.claims(), nil
+}
