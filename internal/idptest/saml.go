@@ -14,7 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
+	bignum "math/big"
 	"net"
 	"net/http"
 	"strings"
@@ -22,22 +22,12 @@ import (
 	"time"
 )
 
-// SAMLPerson is somebody the fake knows.
-type SAMLPerson struct {
-	ID         string // the persistent NameID
-	Name       string
-	GivenName  string
-	FamilyName string
-	Email      string
-	Groups     []string
-}
-
 // SAMLOptions say what the fake is; the zero value will do.
 type SAMLOptions struct {
-	Addr   string       // where to listen; default 127.0.0.1 and a free port
-	Name   string       // of the company; default Initech
-	People []SAMLPerson // default: three
-	SignIn string       // the ID of the person who is signed in at once; "": a page asks
+	Addr   string   // where to listen; default 127.0.0.1 and a free port
+	Name   string   // of the company; default Initech
+	People []Person // default: three
+	SignIn string   // the user name of the person who is signed in at once; "": a page asks
 	// ServiceProvider returns the metadata of a service provider by its entity ID. Default: what answers
 	// there, once for each.
 	ServiceProvider func(ctx context.Context, entityID string) ([]byte, error)
@@ -64,10 +54,10 @@ type keyPair struct {
 	cert []byte // DER
 }
 
-var people = []SAMLPerson{
-	{ID: "u-1001", Name: "Peter Gibbons", GivenName: "Peter", FamilyName: "Gibbons", Email: "peter@initech.example", Groups: []string{"engineering"}},
-	{ID: "u-1002", Name: "Joanna Reyes", GivenName: "Joanna", FamilyName: "Reyes", Email: "joanna@initech.example", Groups: []string{"engineering", "admins"}},
-	{ID: "u-1003", Name: "Milton Waddams", GivenName: "Milton", FamilyName: "Waddams", Email: "milton@initech.example", Groups: []string{"facilities"}},
+var initech = []Person{
+	{Username: "peter", Name: "Peter Gibbons", Email: "peter@initech.example", Groups: []string{"engineering"}},
+	{Username: "joanna", Name: "Joanna Reyes", Email: "joanna@initech.example", Groups: []string{"engineering", "admins"}},
+	{Username: "milton", Name: "Milton Waddams", Email: "milton@initech.example", Groups: []string{"facilities"}},
 }
 
 // StartSAML starts a fake; Close ends it.
@@ -79,7 +69,7 @@ func StartSAML(opts SAMLOptions) (*SAML, error) {
 		opts.Name = "Initech"
 	}
 	if len(opts.People) == 0 {
-		opts.People = people
+		opts.People = initech
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -240,7 +230,7 @@ func newEC(name string) (keyPair, error) {
 // certify makes a self-signed certificate. All of one name have the same subject and serial number.
 func certify(name string, key crypto.Signer) (keyPair, error) {
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		SerialNumber: bignum.NewInt(1), Subject: pkix.Name{CommonName: name},
 		NotBefore: time.Now().AddDate(-1, 0, 0), NotAfter: time.Now().AddDate(10, 0, 0),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)

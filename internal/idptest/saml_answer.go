@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/beevik/etree"
@@ -24,8 +25,9 @@ const (
 // SAMLRow is one Response of the catalogue.
 type SAMLRow struct {
 	Row
-	Fast  bool          // must be answered within 50 ms
-	Alter func(*Answer) // makes the honest answer this row's; nil: it stays as it is
+	Fast   bool          // must be answered within 50 ms
+	Forced bool          // is refused where a new sign-in was asked for (ForceLogin)
+	Alter  func(*Answer) // makes the honest answer this row's; nil: it stays as it is
 }
 
 // SAMLRequest is the AuthnRequest that is answered.
@@ -43,7 +45,7 @@ type SAMLRequest struct {
 type Answer struct {
 	IDP       *SAML
 	Request   SAMLRequest
-	Person    SAMLPerson
+	Person    Person
 	Now       time.Time
 	Response  *etree.Element // the root; holds Assertion
 	Assertion *etree.Element
@@ -104,17 +106,17 @@ func readRequest(parameter string) (SAMLRequest, error) {
 	return r, nil
 }
 
-func (s *SAML) person(id string) (SAMLPerson, bool) {
+func (s *SAML) person(id string) (Person, bool) {
 	for _, p := range s.opts.People {
-		if p.ID == id {
+		if p.Username == id {
 			return p, true
 		}
 	}
-	return SAMLPerson{}, false
+	return Person{}, false
 }
 
 // honest makes the answer of an honest identity provider, still unsigned.
-func (s *SAML) honest(request SAMLRequest, person SAMLPerson) *Answer {
+func (s *SAML) honest(request SAMLRequest, person Person) *Answer {
 	a := &Answer{IDP: s, Request: request, Person: person, Now: s.opts.Now().UTC()}
 	a.SignAssertion = a.sign(s.key)
 	a.Response = etree.NewElement("samlp:Response")
@@ -128,13 +130,13 @@ func (s *SAML) honest(request SAMLRequest, person SAMLPerson) *Answer {
 }
 
 // NewAssertion makes an honest assertion about a person.
-func (a *Answer) NewAssertion(person SAMLPerson) *etree.Element {
+func (a *Answer) NewAssertion(person Person) *etree.Element {
 	el := etree.NewElement("saml:Assertion")
 	set(el, "xmlns:saml", nsAssertion, "ID", "_"+rand.Text(), "Version", "2.0", "IssueInstant", a.At(0))
 	add(el, "saml:Issuer").SetText(a.IDP.EntityID)
 	subject := add(el, "saml:Subject")
 	nameID := set(add(subject, "saml:NameID"), "Format", formatPersistent)
-	nameID.SetText(person.ID)
+	nameID.SetText(person.Username)
 	confirmation := set(add(subject, "saml:SubjectConfirmation"), "Method", "urn:oasis:names:tc:SAML:2.0:cm:bearer")
 	set(add(confirmation, "saml:SubjectConfirmationData"), "InResponseTo", a.Request.ID,
 		"NotOnOrAfter", a.At(5*time.Minute), "Recipient", a.Request.ACS)
@@ -146,8 +148,9 @@ func (a *Answer) NewAssertion(person SAMLPerson) *etree.Element {
 	attributes := add(el, "saml:AttributeStatement")
 	addAttribute(attributes, "email", person.Email)
 	addAttribute(attributes, "displayName", person.Name)
-	addAttribute(attributes, "givenName", person.GivenName)
-	addAttribute(attributes, "sn", person.FamilyName)
+	given, family, _ := strings.Cut(person.Name, " ")
+	addAttribute(attributes, "givenName", given)
+	addAttribute(attributes, "sn", family)
 	addAttribute(attributes, "groups", person.Groups...)
 	return el
 }

@@ -62,7 +62,7 @@ func (s *SAML) choose(w http.ResponseWriter, r *http.Request) {
 }
 
 // send posts a Response through the browser; without a person, that the sign-in was given up.
-func (s *SAML) send(w http.ResponseWriter, r *http.Request, request SAMLRequest, person *SAMLPerson) {
+func (s *SAML) send(w http.ResponseWriter, r *http.Request, request SAMLRequest, person *Person) {
 	var a *Answer
 	if person != nil {
 		a = s.honest(request, *person)

@@ -49,7 +49,7 @@ func (p *provider) Continue(ctx context.Context, a *providers.Attempt, r provide
 	if p.env.Now().Sub(a.Begun) > attemptLifetime {
 		return nil, providers.Refuse("request_expired", "answer after more than %s", attemptLifetime)
 	}
-	raw, err := readReply(r)
+	raw, err := readReply(a, r)
 	if err != nil {
 		return nil, err
 	}
@@ -71,13 +71,16 @@ func (p *provider) Continue(ctx context.Context, a *providers.Attempt, r provide
 }
 
 // readReply takes the message out of the form.
-func readReply(r providers.Reply) ([]byte, error) {
+func readReply(a *providers.Attempt, r providers.Reply) ([]byte, error) {
 	if r.Method != "POST" {
 		return nil, providers.Refuse("malformed", "not the POST binding")
 	}
 	// An artifact would make us call out to whoever it names.
-	if r.Values.Has("SAMLart") || len(r.Values["SAMLResponse"]) != 1 || len(r.Values["RelayState"]) > 1 {
+	if r.Values.Has("SAMLart") || len(r.Values["SAMLResponse"]) != 1 {
 		return nil, providers.Refuse("malformed", "not exactly one SAMLResponse")
+	}
+	if state := r.Values["RelayState"]; len(state) != 1 || state[0] != a.ID {
+		return nil, providers.Refuse("state_invalid", "RelayState of another attempt")
 	}
 	encoded := r.Values.Get("SAMLResponse")
 	if len(encoded) > maxEncoded {

@@ -21,7 +21,6 @@ const (
 	keepAtLeast  = time.Minute     // whatever it says
 	keepAtMost   = 24 * time.Hour  // also when it cannot be fetched any more
 	retryAfter   = 5 * time.Minute // a refresh that failed
-	failureFor   = 2 * time.Second // a first fetch that failed answers those who come meanwhile
 	unreachable  = "upstream_unreachable"
 	broken       = "upstream_broken"
 )
@@ -35,13 +34,12 @@ type source struct {
 	entityID string            // that it must have; "": that of the first fetch
 	fixed    *identityProvider // from the configuration; then nothing is fetched
 
-	mu       sync.Mutex
-	kept     *identityProvider
-	fetched  time.Time
-	refresh  time.Time     // when to look again
-	running  chan struct{} // closed when the fetch under way is over; nil: none is
-	err      error         // of the last fetch
-	errUntil time.Time
+	mu      sync.Mutex
+	kept    *identityProvider
+	fetched time.Time
+	refresh time.Time     // when to look again
+	running chan struct{} // closed when the fetch under way is over; nil: none is
+	err     error         // of the last fetch
 }
 
 // get returns the identity provider, or an *providers.Error of kind Upstream.
@@ -61,11 +59,6 @@ func (s *source) get(ctx context.Context) (*identityProvider, error) {
 		}
 		s.mu.Unlock()
 		return kept, nil
-	}
-	if s.running == nil && s.err != nil && now.Before(s.errUntil) {
-		err := s.err
-		s.mu.Unlock()
-		return nil, err
 	}
 	running := s.fetch(ctx)
 	s.mu.Unlock()
@@ -112,7 +105,7 @@ func (s *source) fetch(ctx context.Context) <-chan struct{} {
 func (s *source) keep(idp *identityProvider, err error) {
 	now := s.env.Now()
 	if s.err = err; err != nil {
-		s.errUntil, s.refresh = now.Add(failureFor), now.Add(retryAfter)
+		s.refresh = now.Add(retryAfter)
 		s.env.Log.Warn("saml metadata not fetched", "provider", s.env.ID, "kept", s.usable(now), "err", err)
 		return
 	}
