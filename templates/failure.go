@@ -34,6 +34,7 @@ var (
 	unknownApp   = cause{"app", "unknown_app", "operator"}
 	redirectURI  = cause{"app", "redirect_uri", "operator"}
 	appRequest   = cause{"app", "app_request", "operator"}
+	badRequest   = cause{"request", "request", "report"}
 )
 
 var byReason = map[string]cause{
@@ -70,12 +71,17 @@ var byReason = map[string]cause{
 	"invalid_client":            unknownApp,
 	"invalid_redirect_uri":      redirectURI,
 	"bad_redirect_uri":          redirectURI,
-	"invalid_request":           appRequest,
 	"invalid_scope":             appRequest,
 	"unauthorized_client":       appRequest,
 	"unsupported_response_type": appRequest,
 	"invalid_request_uri":       appRequest,
 	"invalid_request_object":    appRequest,
+
+	"bad_logout_uri":            redirectURI,
+	"bad_logout_hint":           appRequest,
+
+	"form_invalid":   badRequest, // a form of ours, whatever provider is behind it
+	"method_invalid": badRequest,
 
 	"csrf":         forged,
 	"cross_origin": forged,
@@ -107,7 +113,7 @@ func (f *Failure) cause() cause {
 	case f.Provider != "":
 		return answer
 	}
-	return cause{"request", "request", "report"}
+	return badRequest
 }
 
 // failureView is a Failure in words.

@@ -23,7 +23,7 @@ func reason(t *testing.T, p *templates.Pages, lang templates.Lang, f templates.F
 func TestAProvidersBadAnswersLookAllTheSame(t *testing.T) {
 	p := newPages(t)
 	want := "The answer from Acme could not be verified, so you were not signed in."
-	for _, word := range []string{"sig_missing", "sig_invalid", "sig_untrusted", "weak_alg", "dup_id", "malformed", "bad_audience", "nonce", "sub", "expired", "not heard of"} {
+	for _, word := range []string{"sig_missing", "sig_invalid", "sig_untrusted", "weak_alg", "dup_id", "malformed", "bad_audience", "nonce", "sub", "expired", "invalid_request", "not heard of"} {
 		if got := reason(t, p, "en", templates.Failure{Status: 400, Reason: word, Provider: "Acme"}); got != want {
 			t.Errorf("%s: %q", word, got)
 		}
@@ -60,7 +60,10 @@ func TestEveryFailureHasASentence(t *testing.T) {
 		{429, "anything", "in 2 minutes", "in 2 Minuten", ""},
 		{400, "unknown_app", "not registered", "nicht eingetragen", ""},
 		{400, "invalid_redirect_uri", "that Web wants", "von Web", "the app"},
-		{400, "invalid_request", "request of Web", "Anfrage von Web", "the app"},
+		{400, "unsupported_response_type", "request of Web", "Anfrage von Web", "the app"},
+		{400, "bad_logout_uri", "that Web wants", "von Web", "the app"},
+		{400, "bad_logout_hint", "request of Web", "Anfrage von Web", "the app"},
+		{400, "form_invalid", "missing or not valid", "nicht gültig", ""},
 		{403, "csrf", "another site", "anderen Website", ""},
 		{404, "not_found", "nothing at this address", "nichts", ""},
 		{405, "method_not_allowed", "used in this way", "so nicht verwendet", ""},
