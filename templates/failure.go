@@ -77,8 +77,8 @@ var byReason = map[string]cause{
 	"invalid_request_uri":       appRequest,
 	"invalid_request_object":    appRequest,
 
-	"bad_logout_uri":            redirectURI,
-	"bad_logout_hint":           appRequest,
+	"bad_logout_uri":  redirectURI,
+	"bad_logout_hint": appRequest,
 
 	"form_invalid":   badRequest, // a form of ours, whatever provider is behind it
 	"method_invalid": badRequest,
