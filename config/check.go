@@ -249,8 +249,9 @@ func (k *checker) tokens(t *Tokens, key string) {
 	k.within(key+".refresh", t.Refresh, minRefresh, maxRefresh)
 	if t.RefreshCap == 0 {
 		t.RefreshCap = max(defaultRefreshCap, t.Refresh)
+	} else {
+		k.within(key+".refresh_cap", t.RefreshCap, minRefresh, maxRefresh)
 	}
-	k.within(key+".refresh_cap", t.RefreshCap, minRefresh, maxRefresh)
 	if t.RefreshCap < t.Refresh {
 		k.fault(key+".refresh_cap", "is shorter than refresh")
 	}

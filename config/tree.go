@@ -22,7 +22,9 @@ func (d *document) expand(n *yaml.Node, key string, depth int, above []*yaml.Nod
 	}
 	if len(above) > 0 {
 		if d.copied++; d.copied > maxCopied {
-			d.add(n, "", "aliases stand for more than %d values", maxCopied)
+			if d.copied == maxCopied+1 {
+				d.add(n, "", "aliases stand for more than %d values", maxCopied)
+			}
 			return null(n)
 		}
 	}
@@ -125,9 +127,8 @@ func (d *document) substitute(n *yaml.Node, key string) string {
 
 // line finds a key in the tree; where it is not, what is nearest above it.
 func (d *document) line(key string) int {
-	n, line := d.root, 0
+	n, line := d.root, 1
 	for n != nil {
-		line = max(n.Line, 1)
 		next, rest, found := child(n, key)
 		if found == 0 {
 			break
@@ -164,8 +165,8 @@ func child(n *yaml.Node, key string) (next *yaml.Node, rest string, line int) {
 }
 
 func join(key, step string) string {
-	if key == "" {
-		return step
+	if key == "" || step == "" {
+		return key + step
 	}
 	return key + "." + step
 }
