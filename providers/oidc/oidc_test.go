@@ -102,9 +102,11 @@ func TestContract(t *testing.T) {
 		f := upstream(t, time.Now)
 		return providertest.Harness{
 			Provider: openFor(t, f, time.Now, nil),
-			SignIn:   func(t *testing.T, _ providers.Attempt, next providers.Next) providers.Reply { return signIn(t, f, next) },
-			Subject:  "ann",
-			Down:     f.Down,
+			SignIn: func(t *testing.T, _ providers.Attempt, next providers.Next) providers.Reply {
+				return signIn(t, f, next)
+			},
+			Subject: "ann",
+			Down:    f.Down,
 			Up: func() {
 				if err := f.Up(); err != nil {
 					t.Fatal(err)
