@@ -155,7 +155,8 @@ func compileProblem(issues *cel.Issues) string {
 	return fmt.Sprintf("line %d, column %d: %s", e.Location.Line(), e.Location.Column()+1, text)
 }
 
-// plainPath returns the keys of an expression that only selects, like claims.a.b or claims["a"].b.
+// plainPath returns the keys of an expression that only selects, like claims.a.b or claims["a"].?b. What is
+// absent is absent, optional or not.
 func plainPath(e ast.Expr) []string {
 	switch e.Kind() {
 	case ast.IdentKind:
@@ -169,7 +170,8 @@ func plainPath(e ast.Expr) []string {
 		}
 	case ast.CallKind:
 		c := e.AsCall()
-		if c.FunctionName() != operators.Index || c.Args()[1].Kind() != ast.LiteralKind {
+		optional := c.FunctionName() == operators.OptSelect || c.FunctionName() == operators.OptIndex
+		if !optional && c.FunctionName() != operators.Index || c.Args()[1].Kind() != ast.LiteralKind {
 			return nil
 		}
 		key, isString := c.Args()[1].AsLiteral().(types.String)

@@ -183,6 +183,8 @@ func TestPlainSelectionsMeanWhatCELMeans(t *testing.T) {
 	for _, source := range []string{
 		"claims.a.b.c", `claims.a["b"].c`, `claims["https://x/y"]`, "claims.s", "claims.t", "claims.f", "claims.l",
 		"claims.sl", "claims.i", "claims.num", "claims.n", "claims.a", "claims.zz", "claims.zz.y", "claims.s.x",
+		"claims.?s", "claims.?zz", "claims.?n", "claims.?a.b", "claims.?a.?b.?c", "claims.?a.zz.c", "claims.?s.x", "claims.?zz.y",
+		`claims[?"a"].b`, `claims.a[?"zz"]`, "claims.?n.x", "claims.?l.x", "claims.?t.x", "claims.a.?n.x", "claims.?f",
 		"claims.n.x", "claims.l.x", "claims.a.n", "claims.a.n.x", "claims.a.zz.y", "claims.t.x",
 	} {
 		m := newMapping(t, nil, map[string]string{"x": source})
@@ -196,7 +198,7 @@ func TestPlainSelectionsMeanWhatCELMeans(t *testing.T) {
 			t.Errorf("%s: %v, %v without CEL, %v, %v with it", source, fast, fastErr, slow, slowErr)
 		}
 	}
-	for _, source := range []string{"has(claims.a)", "claims.?a", "claims.l[0]", "claims.a.b.c + ''", "[claims.a]"} {
+	for _, source := range []string{"has(claims.a)", "claims.?a.orValue(1)", "claims.l[0]", "claims.l[?0]", "claims.a.b.c + ''", "[claims.a]"} {
 		if m := newMapping(t, nil, map[string]string{"x": source}); m.rules[0].path != nil {
 			t.Errorf("%s is taken for a plain selection", source)
 		}

@@ -70,6 +70,8 @@ type Tokens struct {
 // CodeLifetime is how long an authorization code is good (RFC 6749 §4.1.2 recommends far below ten minutes).
 const CodeLifetime = time.Minute
 
+//go:generate go run ./schemagen schema.json
+
 const day = 24 * time.Hour
 
 // The lifetimes that an app may choose.
@@ -83,22 +85,26 @@ const (
 	sqliteScheme           = "sqlite:"
 )
 
-// newConfig returns the defaults; paths are relative to the configuration file as those in it are.
-func newConfig(d *document) *Config {
+// Default is what a file means that says nothing; paths in it are relative to that file.
+func Default() *Config {
 	return &Config{
 		Listen:        "127.0.0.1:5556",
 		AdminListen:   "127.0.0.1:5557",
 		Database:      "sqlite:signet.db",
-		MasterKeyFile: d.resolve("signet.key"),
+		MasterKeyFile: "signet.key",
 		Sessions:      Sessions{Idle: 12 * time.Hour, Absolute: 7 * day},
 	}
 }
 
-// setDefaults makes an app that says nothing a safe one.
-func (a *App) setDefaults() {
-	a.PKCE = PKCERequired
-	a.Tokens = Tokens{Access: 15 * time.Minute, ID: time.Hour, Refresh: 30 * day, Signing: "RS256"}
+// DefaultApp is what an app means that says nothing.
+func DefaultApp() App {
+	return App{
+		PKCE:   PKCERequired,
+		Tokens: Tokens{Access: 15 * time.Minute, ID: time.Hour, Refresh: 30 * day, Signing: "RS256"},
+	}
 }
+
+func (a *App) setDefaults() { *a = DefaultApp() }
 
 // What App.PKCE may be.
 const (

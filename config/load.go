@@ -48,7 +48,8 @@ func (d *document) load(data []byte) (*Config, error) {
 	if !d.parse(data) {
 		return nil, d.faults
 	}
-	c := newConfig(d)
+	c := Default()
+	c.MasterKeyFile = d.resolve(c.MasterKeyFile)
 	if d.root != nil {
 		d.decode(d.root, reflect.ValueOf(c).Elem(), "")
 	}
@@ -67,7 +68,7 @@ func (d *document) parse(data []byte) bool {
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
 		return true // an empty file: the checks say what is missing
 	} else if err != nil {
-		d.syntax(err)
+		d.syntax(err, data)
 		return false
 	}
 	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
@@ -88,13 +89,18 @@ func (d *document) parse(data []byte) bool {
 
 var yamlLine = regexp.MustCompile(`^(?:line (\d+): )?(.*)`)
 
+// unquotedEnv is a reference within braces or brackets, where its own braces mean something else to YAML.
+var unquotedEnv = regexp.MustCompile(`[{\[].*[^'"]\$\{env:`)
+
 // syntax reports what is not YAML. The parser's texts are fixed, but for the one that shows a value.
-func (d *document) syntax(err error) {
+func (d *document) syntax(err error, data []byte) {
 	m := yamlLine.FindStringSubmatch(strings.TrimPrefix(err.Error(), "yaml: "))
 	line, _ := strconv.Atoi(m[1])
 	problem := "is not YAML: " + m[2]
 	if strings.HasPrefix(m[2], "unknown anchor") {
 		problem = "a value that begins with * must be in quotes"
+	} else if lines := bytes.Split(data, []byte("\n")); line > 0 && line <= len(lines) && unquotedEnv.Match(lines[line-1]) {
+		problem += " (within braces or brackets, ${env:NAME} must be in quotes)"
 	}
 	d.faults = append(d.faults, Fault{File: d.file, Line: line, Problem: problem})
 }

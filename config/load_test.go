@@ -290,6 +290,7 @@ func TestHostileYAMLIsRefused(t *testing.T) {
 		{"empty", "", "issuer: is missing"},
 		{"comment", "# nothing", "issuer: is missing"},
 		{"not UTF-8", "issuer: \xff\xfe", "is not YAML"},
+		{"reference in braces", "apps: [{id: a, secret: ${env:S}}]", "${env:NAME} must be in quotes"},
 		{"binary", "issuer: !!binary aGk=", "must be in quotes"},
 		{"merge of text", "<<: x", "<< needs a set of keys"},
 	}
