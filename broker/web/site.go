@@ -13,7 +13,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/signet-broker/signet/broker"
 	"github.com/signet-broker/signet/templates"
@@ -28,7 +27,6 @@ type Site struct {
 	Trusted  []netip.Prefix // proxies whose X-Forwarded-For is believed
 	Metrics  *Metrics
 	Log      *slog.Logger
-	Now      func() time.Time
 
 	mux  http.ServeMux
 	csrf http.CrossOriginProtection

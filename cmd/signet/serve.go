@@ -29,7 +29,7 @@ const (
 // serveCommand runs the broker.
 type serveCommand struct {
 	configFlag
-	LogLevel slog.Level `default:"info" enum:"debug,info,warn,error" help:"Which log lines are written: debug, info, warn or error."`
+	LogLevel slog.Level `default:"info" placeholder:"LEVEL" help:"The least level of log lines: debug, info, warn or error."`
 }
 
 // Run implements the command.

@@ -51,54 +51,66 @@ type userAdd struct {
 
 // Run implements the command.
 func (c *userAdd) Run(ctx context.Context) error {
-	return c.with(ctx, func(s *signet, p *prepared, word, hash string, made bool) error {
-		now := time.Now()
-		username, err := password.Username(c.Username)
-		if err != nil {
-			return err
-		}
-		claims := map[string]any{"preferred_username": username}
-		for key, value := range map[string]string{"name": c.Name, "email": c.Email} {
-			if value != "" {
-				claims[key] = value
-			}
-		}
-		if c.Email != "" {
-			claims["email_verified"] = c.EmailVerified
-		}
-		if len(c.Group) > 0 {
-			groups := make([]any, len(c.Group))
-			for i, g := range c.Group {
-				groups[i] = g
-			}
-			claims["groups"] = groups
-		}
-		attrs, err := p.mapping.Apply(ctx, claims)
-		if err != nil {
-			return err
-		}
-		u := broker.User{ID: rand.Text(), Attributes: attrs, Created: now, Updated: now}
-		account := password.Account{Provider: p.ID, Username: username, Subject: rand.Text(), Hash: hash, Claims: claims}
-		link := broker.Link{Provider: p.ID, Subject: account.Subject, User: u.ID, Created: now}
-		err = s.db.CreateAccount(ctx, account, u, link, broker.Event{ID: rand.Text(), Time: now, Type: broker.UserCreated, User: u.ID, Provider: p.ID})
-		if errors.Is(err, broker.ErrConflict) {
-			return fmt.Errorf("provider %s has an account %s already", p.ID, username)
-		} else if err != nil {
-			return err
-		}
-		if c.JSON {
-			out := map[string]string{"id": u.ID, "username": username, "provider": p.ID}
-			if made {
-				out["password"] = word
-			}
-			return printJSON(out)
-		}
-		fmt.Printf("Added %s (user %s).\n", username, u.ID)
+	word, made, err := c.password()
+	if err != nil {
+		return err
+	}
+	var a newAccount
+	if err := c.with(ctx, word, func(s *signet, n newAccount) error {
+		a = n
+		return c.create(ctx, s, a)
+	}); err != nil {
+		return err
+	}
+	if c.JSON {
+		out := map[string]string{"id": a.user, "username": a.username, "provider": a.provider.ID}
 		if made {
-			fmt.Printf("Password: %s\n", word)
+			out["password"] = word
 		}
-		return nil
-	})
+		return printJSON(out)
+	}
+	fmt.Printf("Added %s (user %s).\n", a.username, a.user)
+	if made {
+		fmt.Printf("Password: %s\n", word)
+	}
+	return nil
+}
+
+// create adds the account and its user.
+func (c *userAdd) create(ctx context.Context, s *signet, a newAccount) error {
+	claims := c.claims(a.username)
+	attrs, err := a.provider.mapping.Apply(ctx, claims)
+	if err != nil {
+		return err
+	}
+	now := s.now()
+	u := broker.User{ID: a.user, Attributes: attrs, Created: now, Updated: now}
+	account := password.Account{Provider: a.provider.ID, Username: a.username, Subject: rand.Text(), Hash: a.hash, Claims: claims}
+	link := broker.Link{Provider: account.Provider, Subject: account.Subject, User: u.ID, Created: now}
+	err = s.db.CreateAccount(ctx, account, u, link, broker.Event{ID: rand.Text(), Time: now, Type: broker.UserCreated, User: u.ID, Provider: account.Provider})
+	if errors.Is(err, broker.ErrConflict) {
+		return fmt.Errorf("provider %s has an account %s already", account.Provider, a.username)
+	}
+	return err
+}
+
+// claims are what the account says of its person.
+func (c *userAdd) claims(username string) map[string]any {
+	claims := map[string]any{"preferred_username": username}
+	if c.Name != "" {
+		claims["name"] = c.Name
+	}
+	if c.Email != "" {
+		claims["email"], claims["email_verified"] = c.Email, c.EmailVerified
+	}
+	if len(c.Group) > 0 {
+		groups := make([]any, len(c.Group))
+		for i, g := range c.Group {
+			groups[i] = g
+		}
+		claims["groups"] = groups
+	}
+	return claims
 }
 
 type userPassword struct {
@@ -107,18 +119,18 @@ type userPassword struct {
 
 // Run implements the command.
 func (c *userPassword) Run(ctx context.Context) error {
-	return c.with(ctx, func(s *signet, p *prepared, word, hash string, made bool) error {
-		username, err := password.Username(c.Username)
-		if err != nil {
-			return err
-		}
-		err = s.db.SetPassword(ctx, p.ID, username, hash, broker.Event{ID: rand.Text(), Time: time.Now(), Type: broker.PasswordSet, Provider: p.ID})
+	word, made, err := c.password()
+	if err != nil {
+		return err
+	}
+	return c.with(ctx, word, func(s *signet, a newAccount) error {
+		err := s.db.SetPassword(ctx, a.provider.ID, a.username, a.hash, broker.Event{ID: rand.Text(), Time: s.now(), Type: broker.PasswordSet, Provider: a.provider.ID})
 		if errors.Is(err, broker.ErrNotFound) {
-			return fmt.Errorf("provider %s has no account %s", p.ID, username)
+			return fmt.Errorf("provider %s has no account %s", a.provider.ID, a.username)
 		} else if err != nil {
 			return err
 		}
-		fmt.Printf("The password of %s is set; all sessions have ended.\n", username)
+		fmt.Printf("The password of %s is set; all sessions have ended.\n", a.username)
 		if made {
 			fmt.Printf("Password: %s\n", word)
 		}
@@ -126,25 +138,31 @@ func (c *userPassword) Run(ctx context.Context) error {
 	})
 }
 
-// with opens the database and hands do the account's provider, the password, and its hash.
-func (c *accountFlags) with(ctx context.Context, do func(s *signet, p *prepared, word, hash string, made bool) error) error {
+// newAccount is an account whose name and password are good.
+type newAccount struct {
+	provider *prepared
+	user     string // the ID of a user to be made
+	username string
+	hash     string
+}
+
+// with checks the name and the password, opens the database, and hands do both.
+func (c *accountFlags) with(ctx context.Context, word string, do func(s *signet, a newAccount) error) error {
 	cfg, err := loadConfig(c.Config)
 	if err != nil {
 		return err
 	}
-	p, err := passwordProvider(cfg, c.Provider)
-	if err != nil {
+	a := newAccount{user: rand.Text()}
+	if a.provider, err = passwordProvider(cfg, c.Provider); err != nil {
 		return err
 	}
-	word, made, err := c.password()
-	if err != nil {
+	if a.username, err = password.Username(c.Username); err != nil {
 		return err
 	}
-	if err := password.CheckNew(c.Username, word); err != nil {
+	if err := password.CheckNew(a.username, word); err != nil {
 		return err
 	}
-	hash, err := password.Hash(p.own.(*password.Config).Argon2, word)
-	if err != nil {
+	if a.hash, err = password.Hash(a.provider.own.(*password.Config).Argon2, word); err != nil {
 		return err
 	}
 	s, err := openQuietly(ctx, c.Config)
@@ -152,7 +170,7 @@ func (c *accountFlags) with(ctx context.Context, do func(s *signet, p *prepared,
 		return err
 	}
 	defer s.close()
-	return do(s, p, word, hash, made)
+	return do(s, a)
 }
 
 // passwordProvider finds the provider that keeps accounts: the one that is named, or the only one.
@@ -306,7 +324,7 @@ func (f userFlag) setDisabled(ctx context.Context, config string, disabled bool)
 		kind, done = broker.UserDisabled, "disabled"
 	}
 	return f.find(ctx, config, func(s *signet, u broker.User) error {
-		if err := s.db.SetDisabled(ctx, u.ID, disabled, broker.Event{ID: rand.Text(), Time: time.Now(), Type: kind, User: u.ID}); err != nil {
+		if err := s.db.SetDisabled(ctx, u.ID, disabled, broker.Event{ID: rand.Text(), Time: s.now(), Type: kind, User: u.ID}); err != nil {
 			return err
 		}
 		fmt.Printf("User %s is %s.\n", u.ID, done)

@@ -49,6 +49,7 @@ type signet struct {
 	ring *keys.Ring
 	site *web.Site
 	log  *slog.Logger
+	now  func() time.Time
 }
 
 // close gives everything back.
@@ -89,11 +90,17 @@ func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (*stor
 
 // open puts a broker together.
 func open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*signet, error) {
+	return openAt(ctx, cfg, log, time.Now)
+}
+
+// openAt is open with another clock.
+func openAt(ctx context.Context, cfg *config.Config, log *slog.Logger, now func() time.Time) (*signet, error) {
 	db, box, err := openStore(ctx, cfg, log)
 	if err != nil {
 		return nil, err
 	}
-	s := &signet{db: db, box: box, log: log}
+	db.Now = now
+	s := &signet{db: db, box: box, log: log, now: now}
 	if err := s.wire(ctx, cfg); err != nil {
 		s.close()
 		return nil, err
@@ -106,7 +113,7 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("issuer: %w", err)
 	}
-	if s.ring, err = keys.Open(ctx, s.db, s.box, time.Now, s.log, keys.Default); err != nil {
+	if s.ring, err = keys.Open(ctx, s.db, s.box, s.now, s.log, keys.Default); err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
 	registry, err := s.registry(ctx, cfg)
@@ -119,7 +126,7 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 	}
 	metrics := web.NewMetrics()
 	core := &broker.Broker{
-		Store: s.db, Registry: registry, Doors: map[string]broker.Door{}, Now: time.Now, Log: s.log, Observe: metrics.Event,
+		Store: s.db, Registry: registry, Doors: map[string]broker.Door{}, Now: s.now, Log: s.log, Observe: metrics.Event,
 		Sessions: broker.SessionLimits{Idle: cfg.Sessions.Idle, Absolute: cfg.Sessions.Absolute},
 	}
 	s.site = &web.Site{
@@ -128,12 +135,12 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 	}
 	s.site.Static("/static/", static.Handler())
 	(&login.Pages{Site: s.site, Broker: core}).Register()
-	tokens := &token.Issuer{URL: cfg.Issuer, Keys: s.ring, Store: s.db, Now: time.Now}
+	tokens := &token.Issuer{URL: cfg.Issuer, Keys: s.ring, Store: s.db, Now: s.now}
 	door := &op.Provider{
-		Site: s.site, Broker: core, Registry: registry, Store: s.db, Issuer: tokens, Keys: s.ring, Now: time.Now,
+		Site: s.site, Broker: core, Registry: registry, Store: s.db, Issuer: tokens, Keys: s.ring, Now: s.now,
 		Grants: []op.Grant{
-			&op.CodeGrant{Store: s.db, Now: time.Now},
-			&op.RefreshGrant{Issuer: tokens, Store: s.db, Now: time.Now},
+			&op.CodeGrant{Store: s.db, Now: s.now},
+			&op.RefreshGrant{Issuer: tokens, Store: s.db, Now: s.now},
 		},
 	}
 	core.Doors[op.Name] = door
@@ -154,7 +161,7 @@ func (s *signet) registry(ctx context.Context, cfg *config.Config) (*broker.Fixe
 	var all []*broker.Provider
 	for _, p := range prepared {
 		upstream, err := p.kind.Open(ctx, providers.Env{
-			ID: p.ID, Name: p.Name, Base: cfg.Issuer, Client: client, Now: time.Now,
+			ID: p.ID, Name: p.Name, Base: cfg.Issuer, Client: client, Now: s.now,
 			Log: s.log.With("provider", p.ID), Certificate: s.ring.Certificate,
 		}, p.own)
 		if err != nil {
@@ -267,7 +274,7 @@ func openQuietly(ctx context.Context, path string) (*signet, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &signet{db: db, box: box, log: log}
+	s := &signet{db: db, box: box, log: log, now: time.Now}
 	if s.ring, err = keys.Open(ctx, db, box, time.Now, log, keys.Default); err != nil {
 		s.close()
 		return nil, fmt.Errorf("keys: %w", err)
