@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -90,16 +91,22 @@ func (d *document) parse(data []byte) bool {
 var yamlLine = regexp.MustCompile(`^(?:line (\d+): )?(.*)`)
 
 // unquotedEnv is a reference within braces or brackets, where its own braces mean something else to YAML.
-var unquotedEnv = regexp.MustCompile(`[{\[].*[^'"]\$\{env:`)
+var unquotedEnv = regexp.MustCompile(`[{\[](.*[^'"])?\$\{env:`)
 
 // syntax reports what is not YAML. The parser's texts are fixed, but for the one that shows a value.
 func (d *document) syntax(err error, data []byte) {
 	m := yamlLine.FindStringSubmatch(strings.TrimPrefix(err.Error(), "yaml: "))
 	line, _ := strconv.Atoi(m[1])
+	if strings.HasPrefix(m[2], "did not find expected") {
+		line++ // of these alone the parser counts lines from 0, and leaves out the first
+	}
 	problem := "is not YAML: " + m[2]
-	if strings.HasPrefix(m[2], "unknown anchor") {
+	lines := bytes.Split(data, []byte("\n"))
+	if name, unknown := strings.CutPrefix(m[2], "unknown anchor '"); unknown {
+		name = strings.TrimSuffix(name, "' referenced")
+		line = 1 + slices.IndexFunc(lines, func(l []byte) bool { return bytes.Contains(l, []byte("*"+name)) })
 		problem = "a value that begins with * must be in quotes"
-	} else if lines := bytes.Split(data, []byte("\n")); line > 0 && line <= len(lines) && unquotedEnv.Match(lines[line-1]) {
+	} else if line > 0 && line <= len(lines) && unquotedEnv.Match(lines[line-1]) {
 		problem += " (within braces or brackets, ${env:NAME} must be in quotes)"
 	}
 	d.faults = append(d.faults, Fault{File: d.file, Line: line, Problem: problem})

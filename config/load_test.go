@@ -290,7 +290,11 @@ func TestHostileYAMLIsRefused(t *testing.T) {
 		{"empty", "", "issuer: is missing"},
 		{"comment", "# nothing", "issuer: is missing"},
 		{"not UTF-8", "issuer: \xff\xfe", "is not YAML"},
-		{"reference in braces", "apps: [{id: a, secret: ${env:S}}]", "${env:NAME} must be in quotes"},
+		{"reference in braces", "apps: [{id: a, secret: ${env:S}}]", "signet.yaml:1: is not YAML: did not find expected ',' or '}' (within braces or brackets, ${env:NAME} must be in quotes)"},
+		{"reference in brackets", "a: 1\nb: [${env:S}]\n", "signet.yaml:2: is not YAML: did not find expected ',' or ']' (within"},
+		{"unknown anchor", "a: 1\nb: 2\nc: *x", "signet.yaml:3: a value that begins with *"},
+		{"wrong indent", "a: 1\nb:\n  - x\n y: z", "signet.yaml:4: is not YAML"},
+		{"colon in text", "a: 1\nb: x: y", "signet.yaml:2: is not YAML"},
 		{"binary", "issuer: !!binary aGk=", "must be in quotes"},
 		{"merge of text", "<<: x", "<< needs a set of keys"},
 	}

@@ -97,7 +97,7 @@ func TestSchemaRefusesWhatLoadRefuses(t *testing.T) {
 		{app + "tokens: {access: 1h30m, refresh: 30d}}]", true},
 		{app + "tokens: {access: soon}}]", false},
 		{app + "tokens: {signing: none}}]", false},
-		{app + "tokens:}]", true},
+		{app + "tokens: }]", true},
 		{"issuer: https://h.example\napps: [{name: x}]", false},
 		{provider + "kind: oidc, issuer: x, client_secret_file: y}]", true},
 		{provider + "kind: oidc, metadata_url: x}]", false},
