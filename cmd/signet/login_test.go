@@ -183,7 +183,7 @@ func TestEveryKindOfSignInEndsInTheApp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for provider, person := range map[string]string{"globex": "hank", "initech": "peter", "local": "ann"} {
+		for provider, person := range map[string]string{"globex": "ann", "initech": "peter", "local": "ann"} {
 			got := w.browser().signIn(app, provider, person)
 			if got.Get("iss") != w.URL || got.Get("state") != "st-"+app {
 				t.Errorf("%s at %s: the app got %v", app, provider, got)
@@ -226,7 +226,7 @@ func TestSameIdentityIsTheSameUser(t *testing.T) {
 		decodeClaims(t, w.tokens(webApp, provider, person).ID, &c)
 		return c.Sub
 	}
-	first, again, elsewhere := subject("globex", "hank"), subject("globex", "hank"), subject("hooli", "hank")
+	first, again, elsewhere := subject("globex", "ann"), subject("globex", "ann"), subject("hooli", "ann")
 	if first != again {
 		t.Errorf("one person is two users: %s and %s", first, again)
 	}
@@ -238,7 +238,7 @@ func TestSameIdentityIsTheSameUser(t *testing.T) {
 func TestSingleSignOn(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser()
-	b.signIn(webApp, "globex", "hank")
+	b.signIn(webApp, "globex", "ann")
 	requests := w.globex.Requests("/authorize")
 	p := b.authorize(otherApp, nil)
 	if got := b.atApp(p); got.Get("code") == "" {
@@ -254,7 +254,7 @@ func TestSingleSignOn(t *testing.T) {
 
 func TestRefreshRotatesWithGraceAndFindsReuse(t *testing.T) {
 	w := newWorld(t)
-	first := w.tokens(webApp, "globex", "hank")
+	first := w.tokens(webApp, "globex", "ann")
 	second := w.refresh(webApp, first.Refresh)
 	lost := w.refresh(webApp, first.Refresh)
 	if second.status != 200 || lost.status != 200 || lost.Refresh != second.Refresh {
@@ -276,7 +276,7 @@ func TestRefreshRotatesWithGraceAndFindsReuse(t *testing.T) {
 	}
 	w.lastEvent(broker.RefreshReplayed)
 
-	late := w.tokens(webApp, "globex", "hank")
+	late := w.tokens(webApp, "globex", "ann")
 	w.refresh(webApp, late.Refresh)
 	w.pass(31 * time.Second)
 	if a := w.refresh(webApp, late.Refresh); a.status != 400 {
@@ -287,7 +287,7 @@ func TestRefreshRotatesWithGraceAndFindsReuse(t *testing.T) {
 func TestLogout(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser()
-	a := w.redeem(webApp, b.signIn(webApp, "globex", "hank").Get("code"), nil)
+	a := w.redeem(webApp, b.signIn(webApp, "globex", "ann").Get("code"), nil)
 	p := b.get("/logout?" + url.Values{"id_token_hint": {a.ID}, "post_logout_redirect_uri": {afterLogout}, "state": {"x&y"}}.Encode())
 	if p.location == nil || p.location.String() != afterLogout+"?state=x%26y" {
 		t.Fatalf("logout = %v", p)
@@ -299,7 +299,7 @@ func TestLogout(t *testing.T) {
 		t.Errorf("prompt=none after logout = %v", p)
 	}
 
-	b.signIn(webApp, "globex", "hank")
+	b.signIn(webApp, "globex", "ann")
 	p = b.get("/logout")
 	if p.status != 200 || !p.has("confirm") || w.counts()["sessions"] != 1 {
 		t.Fatalf("logout without a hint = %v, %d sessions", p, w.counts()["sessions"])
@@ -315,7 +315,7 @@ func TestLoginBelongsToItsBrowser(t *testing.T) {
 	w := newWorld(t)
 	mine, theirs := w.browser(), w.browser()
 	theirs.authorize(webApp, url.Values{"provider": {"globex"}}) // has a cookie of its own
-	back := mine.backFrom(mine.authorize(webApp, url.Values{"provider": {"globex"}}), w.globex, "hank")
+	back := mine.backFrom(mine.authorize(webApp, url.Values{"provider": {"globex"}}), w.globex, "ann")
 	before := w.counts()
 	for name, b := range map[string]*browser{"another": theirs, "a fresh": w.browser()} {
 		if p := b.get(back.String()); p.status != 400 || p.header.Get("Set-Cookie") != "" {
