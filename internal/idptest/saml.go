@@ -19,13 +19,14 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // SAMLOptions say what the fake is; the zero value will do.
 type SAMLOptions struct {
 	Addr   string   // where to listen; default 127.0.0.1 and a free port
-	Name   string   // of the company; default Initech
+	Name   string   // of the company, default Initech; those of one name sign with the same keys
 	People []Person // default: three
 	SignIn string   // the user name of the person who is signed in at once; "": a page asks
 	// ServiceProvider returns the metadata of a service provider by its entity ID. Default: what answers
@@ -44,6 +45,7 @@ type SAML struct {
 	key      keyPair // signs
 	next     keyPair // is published beside it, as for a change of keys
 
+	probes    atomic.Int32
 	mu        sync.Mutex
 	providers map[string][]byte // metadata by entity ID
 }
@@ -80,10 +82,7 @@ func StartSAML(opts SAMLOptions) (*SAML, error) {
 	}
 	s := &SAML{URL: "http://" + listener.Addr().String(), opts: opts, providers: map[string][]byte{}}
 	s.EntityID = s.URL + "/metadata"
-	if s.key, err = newRSA(opts.Name); err == nil {
-		s.next, err = newEC(opts.Name)
-	}
-	if err != nil {
+	if s.key, s.next, err = keysOf(opts.Name); err != nil {
 		listener.Close()
 		return nil, err
 	}
@@ -92,6 +91,7 @@ func StartSAML(opts SAMLOptions) (*SAML, error) {
 	mux.HandleFunc("GET /sso", s.sso)
 	mux.HandleFunc("POST /sso", s.sso)
 	mux.HandleFunc("POST /choose", s.choose)
+	mux.HandleFunc("/dtd-probe", func(http.ResponseWriter, *http.Request) { s.probes.Add(1) })
 	s.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go s.server.Serve(listener)
 	return s, nil
@@ -99,6 +99,9 @@ func StartSAML(opts SAMLOptions) (*SAML, error) {
 
 // Close stops the fake at once.
 func (s *SAML) Close() error { return s.server.Close() }
+
+// Probes is how often somebody fetched what only a document type of a row names: it must stay 0.
+func (s *SAML) Probes() int { return int(s.probes.Load()) }
 
 // TB is the part of testing.TB that NewSAML needs, so that the demo does not link package testing.
 type TB interface {
@@ -209,6 +212,27 @@ func (sp *serviceProvider) keys() []*x509.Certificate {
 		}
 	}
 	return certs
+}
+
+var (
+	companiesMu sync.Mutex
+	companies   = map[string][2]keyPair{}
+)
+
+// keysOf returns a company's keys. Making them is slow: fakes of one name share theirs.
+func keysOf(name string) (key, next keyPair, err error) {
+	companiesMu.Lock()
+	defer companiesMu.Unlock()
+	if known, ok := companies[name]; ok {
+		return known[0], known[1], nil
+	}
+	if key, err = newRSA(name); err == nil {
+		next, err = newEC(name)
+	}
+	if err == nil {
+		companies[name] = [2]keyPair{key, next}
+	}
+	return key, next, err
 }
 
 func newRSA(name string) (keyPair, error) {

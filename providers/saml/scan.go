@@ -76,6 +76,9 @@ func scanBytes(raw []byte) error {
 	if bytes.Contains(body, []byte("<?")) {
 		return providers.Refuse("malformed", "processing instruction")
 	}
+	if crowded(body) {
+		return providers.Refuse("malformed", "more than %d attributes", maxAttrs)
+	}
 	for rest := body; ; {
 		i := bytes.Index(rest, []byte("<!"))
 		if i < 0 {
@@ -87,6 +90,33 @@ func scanBytes(raw []byte) error {
 		}
 		return providers.Refuse("malformed", "comment or CDATA section")
 	}
+}
+
+// crowded tells whether a tag has more attributes than may be. The parser says so too, but only after it
+// has read all of them.
+func crowded(body []byte) bool {
+	var quote byte
+	inTag, equals := false, 0
+	for _, b := range body {
+		switch {
+		case quote != 0:
+			if b == quote {
+				quote = 0
+			}
+		case b == '<':
+			inTag, equals = true, 0
+		case !inTag:
+		case b == '>':
+			inTag = false
+		case b == '"' || b == '\'':
+			quote = b
+		case b == '=':
+			if equals++; equals > maxAttrs {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // plainDeclaration tells whether an XML declaration says version 1.0, UTF-8 and nothing surprising.
