@@ -148,11 +148,11 @@ func (b bed) measure(ctx context.Context, engine string, l load, m Machine) (Sub
 		if err := p.stop(); err != nil {
 			return s, fmt.Errorf("stop signet: %w", err)
 		}
-		var took time.Duration
-		if p, took, err = b.start(ctx, config); err != nil {
+		again, took, err := b.start(ctx, config)
+		if err != nil {
 			return s, err
 		}
-		ready[n] = ms(took)
+		p, ready[n] = again, ms(took)
 	}
 	slices.Sort(ready)
 	s.Ready = &ready[startups/2]

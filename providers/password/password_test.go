@@ -162,6 +162,7 @@ func TestUnknownAccountsAreAnsweredAlike(t *testing.T) {
 }
 
 // 200 tries, known and unknown in turn: their medians differ by less than 5 ms, where one hash takes more.
+// A machine that is busy elsewhere can spoil a round; a difference of ours is there in all of them.
 func TestUnknownAccountsTakeTheSameTime(t *testing.T) {
 	c := unlimited()
 	c.Argon2 = password.Argon2{Memory: 19456, Time: 1, Threads: 1}
@@ -171,21 +172,25 @@ func TestUnknownAccountsTakeTheSameTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.addHash(t, "ann", hash)
-	taken := map[string][]time.Duration{}
-	for range 100 {
-		for _, name := range []string{"ann", "bob"} {
-			start := time.Now()
-			d.want(t, 1, try{name, "a guess", home, "laptop"}, wrong)
-			taken[name] = append(taken[name], time.Since(start))
+	for round := range 5 {
+		taken := map[string][]time.Duration{}
+		for range 100 {
+			for _, name := range []string{"ann", "bob"} {
+				start := time.Now()
+				d.want(t, 1, try{name, "a guess", home, "laptop"}, wrong)
+				taken[name] = append(taken[name], time.Since(start))
+			}
+		}
+		ann, bob := median(taken["ann"]), median(taken["bob"])
+		t.Logf("round %d: %v where there is an account, %v where there is none", round, ann, bob)
+		if bob < 5*time.Millisecond {
+			t.Fatal("an unknown name is answered too soon: nothing was hashed, or the hash is too cheap for this test")
+		}
+		if (ann - bob).Abs() < 5*time.Millisecond {
+			return
 		}
 	}
-	ann, bob := median(taken["ann"]), median(taken["bob"])
-	if diff := (ann - bob).Abs(); diff >= 5*time.Millisecond {
-		t.Errorf("%v where there is an account, %v where there is none", ann, bob)
-	}
-	if bob < 5*time.Millisecond {
-		t.Errorf("an unknown name is answered after %v: nothing was hashed, or the hash is too cheap for this test", bob)
-	}
+	t.Error("the time tells whether there is an account")
 }
 
 func median(d []time.Duration) time.Duration {
