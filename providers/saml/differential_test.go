@@ -22,19 +22,24 @@ func TestXMLSec(t *testing.T) {
 	}
 	b := openTest(t, nil)
 	rows := append([]idptest.SAMLRow{{Row: idptest.Row{ID: "honest", Control: true}}}, idptest.SAMLRows...)
-	verified, differs := 0, 0
+	verified := 0
 	for _, row := range rows {
+		if !row.Control && row.ID != "S-41c" {
+			continue // TestRows wants it refused
+		}
 		attempt, sent := b.begin(t, providers.Attempt{ForceLogin: row.Forced})
 		reply := b.answer(t, sent, &row)
 		_, err := b.p.Continue(t.Context(), attempt, reply)
 		raw, decodeErr := base64.StdEncoding.DecodeString(reply.Values.Get("SAMLResponse"))
+		if decodeErr != nil {
+			t.Fatal(decodeErr)
+		}
 		if row.ID == "S-41c" {
 			if out, ok := xmlsec(t, b.p, raw, "Assertion"); ok {
 				t.Errorf("xmlsec1 verifies a changed assertion, so this test holds nothing: %s", out)
 			}
 		}
-		if err != nil || decodeErr != nil {
-			differs++
+		if err != nil {
 			continue
 		}
 		for _, what := range signedElements(t, raw) {
@@ -44,8 +49,8 @@ func TestXMLSec(t *testing.T) {
 			verified++
 		}
 	}
-	if verified < 10 || differs < 100 {
-		t.Errorf("%d signatures verified and %d messages refused, want more: the test holds nothing", verified, differs)
+	if verified < 10 {
+		t.Errorf("%d signatures verified, want more: the test holds nothing", verified)
 	}
 }
 
