@@ -1,6 +1,6 @@
 // A walk past every page that Signet shows.
 
-import { choose, password, signIn } from './pages.mjs'
+import { arrived, choose, password, signIn } from './pages.mjs'
 import { cancel, signIn as atGlobex } from '../peers/oidc-provider.mjs'
 
 /** The pages, each with the way to it. Every way begins in a browser without cookies. */
@@ -33,8 +33,13 @@ export const pages = {
     await page.locator('#error').waitFor()
   },
   'error-finished-already': async (stage, page) => {
-    await signIn(stage, page, { at: 'local', as: stage.eve })
-    await page.goBack()
+    await page.goto(`${stage.app.origin}/login`)
+    await page.locator('#choose').waitFor()
+    const login = page.url()
+    await choose(page, 'local')
+    await password(page, stage.eve.username, stage.eve.password)
+    await arrived(page, stage.app)
+    await page.goto(login)
     await page.locator('#error').waitFor()
   },
   'error-another-browser': async (stage, page) => {

@@ -1,4 +1,4 @@
-// An app that signs people in with openid-client: code flow with PKCE, refresh, UserInfo, introspection and
+// An app that signs people in with openid-client: code flow with PKCE, refresh, UserInfo, revocation and
 // logout. What it has learnt about the person is JSON at /, so that a test can read it in the page.
 
 import crypto from 'node:crypto'
@@ -79,10 +79,6 @@ const routes = {
       refreshed: session.tokens.access_token !== before.access_token,
       rotated: session.tokens.refresh_token !== before.refresh_token,
     })
-  },
-
-  '/introspect': async (app, session, url, res) => {
-    send(res, 200, await client.tokenIntrospection(app.config, session.tokens.access_token))
   },
 
   '/revoke': async (app, session, url, res) => {

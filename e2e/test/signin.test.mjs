@@ -92,15 +92,12 @@ test('a second app signs the person in without asking', async () => {
   })
 })
 
-test('tokens are refreshed, introspected and revoked', async () => {
+test('tokens are refreshed and revoked', async () => {
   await stage.visit('refresh', async (page) => {
     const claims = await signIn(stage, page, { at: 'globex', as: 'bob' })
     for (let i = 0; i < 3; i++) {
       assert.deepEqual(await ask(page, stage.app, '/refresh'), { refreshed: true, rotated: true })
     }
-    const info = await ask(page, stage.app, '/introspect')
-    assert.equal(info.active, true)
-    assert.equal(info.sub, claims.sub)
     assert.equal((await ask(page, stage.app, '/userinfo')).sub, claims.sub)
     assert.deepEqual(await ask(page, stage.app, '/revoke'), { revoked: true })
     assert.equal((await ask(page, stage.app, '/refresh')).error, 'invalid_grant')
