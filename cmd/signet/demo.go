@@ -228,9 +228,12 @@ func (d *demo) serve(srv *http.Server, l net.Listener) {
 // apps runs the two apps.
 func (d *demo) apps(context.Context) error {
 	ways := []demoapp.Way{
-		{ID: "globex", Name: "Globex", Who: "A company with an OpenID provider. Pick one of its people."},
-		{ID: "initech", Name: "Initech", Who: "A company with a SAML identity provider. Pick one of its people."},
-		{ID: "local", Name: "Signet account", Who: "Kept by Signet itself: " + accountsInWords()},
+		{ID: "globex", Name: "Globex", About: "A company with an OpenID provider. Pick one of its people."},
+		{ID: "initech", Name: "Initech", About: "A company with a SAML identity provider. Pick one of its people."},
+		{ID: "local", Name: "Signet account", About: "Kept by Signet itself."},
+	}
+	for _, a := range demoAccounts {
+		ways[2].Accounts = append(ways[2].Accounts, demoapp.Account{Username: a.username, Password: a.password})
 	}
 	for _, pair := range [][2]demoClient{{d.app, d.second}, {d.second, d.app}} {
 		c, other := pair[0], pair[1]

@@ -98,11 +98,3 @@ func label(name string, i int) string {
 	}
 	return name
 }
-
-func accountsInWords() string {
-	var words []string
-	for _, a := range demoAccounts {
-		words = append(words, a.username+" with "+a.password)
-	}
-	return strings.Join(words, ", ") + "."
-}

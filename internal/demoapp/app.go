@@ -32,8 +32,15 @@ type Options struct {
 	Log          *slog.Logger
 }
 
-// Way is one of the provider's upstreams, and who can be tried there.
-type Way struct{ ID, Name, Who string }
+// Way is one of the provider's upstreams.
+type Way struct {
+	ID, Name string
+	About    string
+	Accounts []Account // to try it with
+}
+
+// Account is one that everybody may know.
+type Account struct{ Username, Password string }
 
 // Link leads to another app.
 type Link struct{ Name, URL string }

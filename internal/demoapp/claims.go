@@ -28,14 +28,14 @@ var labels = []struct{ name, label string }{
 	{"scope", "Allows"},
 	{"auth_time", "Signed in"},
 	{"amr", "Signed in with"},
-	{"acr", "Strength of the sign-in"},
+	{"acr", "How strongly"},
 	{"iat", "Issued"},
 	{"nbf", "Good from"},
 	{"exp", "Good until"},
 	{"jti", "This token's id"},
 	{"sid", "The session's id"},
 	{"nonce", "Nonce of this sign-in"},
-	{"at_hash", "Hash of the access token"},
+	{"at_hash", "Access token's hash"},
 	{"updated_at", "Profile changed"},
 }
 

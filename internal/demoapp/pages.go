@@ -69,7 +69,7 @@ type token struct {
 
 // refreshed is the notice after a refresh.
 type refreshed struct {
-	At, Ago      string
+	At           string
 	ID, Access   []string // names of the claims that changed
 	Rotated      bool
 	Before, Then string // the refresh token, shortened
@@ -110,7 +110,7 @@ func describe(t *tokens, c *changes, issuer string, now time.Time) person {
 	p.ID, p.Access = readToken(t.id, t.idClaims, before.idClaims, now), readToken(t.access, t.accessClaims, before.accessClaims, now)
 	if c != nil {
 		p.Refreshed = &refreshed{
-			At: clock(c.at, now), Ago: distance(c.at, now), ID: changed(p.ID.Claims), Access: changed(p.Access.Claims),
+			At: clock(c.at, now), ID: changed(p.ID.Claims), Access: changed(p.Access.Claims),
 			Rotated: c.rotated, Before: shorten(before.refresh), Then: shorten(t.refresh),
 		}
 	}
