@@ -39,7 +39,7 @@ e2e: build
 	@scripts/e2e.sh
 
 screenshots: build
-	cd e2e && SIGNET_BIN=$(CURDIR)/bin/signet node screenshots.mjs $(CURDIR)/screenshots
+	@scripts/with-node.sh node screenshots.mjs $(CURDIR)/screenshots
 
 lint: check
 	go run $(GOLANGCI) run

@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+node=node@22.23.3
 missing=() # "what: Debian package"
 
 say() { printf '   %-16s %s\n' "$1" "$2"; }
@@ -19,7 +20,7 @@ has() { command -v "$1"; }
 has_postgres() { has initdb || ls /usr/lib/postgresql/*/bin/initdb; }
 has_chromium() { has "${CHROMIUM:-chromium}"; }
 has_apache() { has /usr/sbin/apache2 || has apache2; }
-has_node() { [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] && has npm; }
+has_node() { scripts/with-node.sh node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' && has npm; }
 has_php() { php -r 'exit(extension_loaded("dom") && extension_loaded("openssl") ? 0 : 1);'; }
 
 survey() {
@@ -40,7 +41,7 @@ fail() {
 	{
 		echo "cannot run the tests: $1"
 		local m
-		for m in "${missing[@]}"; do echo "  ${m%%:*} is missing (Debian: ${m##*:})"; done
+		for m in ${missing[@]+"${missing[@]}"}; do echo "  ${m%%:*} is missing (Debian: ${m##*:})"; done
 	} >&2
 	exit 1
 }
@@ -63,6 +64,7 @@ install_packages() {
 		root=(sudo -n)
 	fi
 	local m packages=()
+	local p
 	for m in "${missing[@]}"; do read -ra p <<<"${m##*:}"; packages+=("${p[@]}"); done
 	say apt "installing ${packages[*]}"
 	# Neither Apache nor PostgreSQL has to run as a service: the tests start their own. policy-rc.d is
@@ -78,6 +80,13 @@ install_packages() {
 		fail "apt-get install failed"
 }
 
+# Debian 12 has Node 18, which is too old for the peers: npm has newer ones, and keeps this one to the tests.
+install_newer_node() {
+	if has_node >/dev/null 2>&1 || ! has npm >/dev/null; then return; fi
+	say Node "installing $node into e2e/.node"
+	quietly npm install --prefix e2e/.node --no-save --no-audit --no-fund --loglevel=error "$node" || fail "npm install $node failed"
+}
+
 # The lock file is copied next to what was installed from it, so that a second run has nothing to do.
 install_node_packages() {
 	local mark=e2e/node_modules/.package-lock.done
@@ -86,7 +95,7 @@ install_node_packages() {
 		return
 	fi
 	say "Node packages" "npm ci"
-	quietly npm ci --prefix e2e --no-audit --no-fund --loglevel=error || fail "npm ci failed in e2e/"
+	quietly scripts/with-node.sh npm ci --no-audit --no-fund --loglevel=error || fail "npm ci failed in e2e/"
 	cp e2e/package-lock.json "$mark"
 }
 
@@ -95,6 +104,7 @@ say Go "$(go env GOVERSION)"
 survey
 if [ ${#missing[@]} -gt 0 ]; then
 	install_packages
+	install_newer_node
 	survey
 	[ ${#missing[@]} -eq 0 ] || fail "still missing after apt-get install"
 fi

@@ -34,7 +34,7 @@ export async function startStage({ more = async () => [], log = () => {} } = {})
           client_id: globex.clientID, client_secret: globex.clientSecret, userinfo: true,
         },
         { id: 'initech', kind: 'saml', name: 'Initech', metadata_url: initech.metadataURL, domains: ['initech.example'] },
-        { id: 'local', kind: 'password', name: 'Acme account' },
+        { id: 'local', kind: 'password', name: 'Acme' },
       ],
     }))
     initech.trust(await (await fetch(address.saml('initech', 'metadata'))).text())

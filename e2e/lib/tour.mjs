@@ -95,11 +95,12 @@ export async function tour(stage, see) {
   for (const [name, way] of Object.entries(pages)) {
     await stage.visit(`tour-${name}`, async (page) => {
       await way(stage, page)
+      await page.mouse.move(0, 0)
       for (const { device, colorScheme } of looks) {
         await page.setViewportSize(sizes[device])
         await page.emulateMedia({ colorScheme })
         await see(page, `${name}-${device}-${colorScheme}`)
       }
-    }, { deviceScaleFactor: 2 })
+    }, { deviceScaleFactor: 2, reducedMotion: 'reduce' })
   }
 }
