@@ -81,6 +81,18 @@ var samlControls = []SAMLRow{
 			form["SAMLResponse"][0] = form["SAMLResponse"][0][:76] + "\r\n" + form["SAMLResponse"][0][76:]
 		}
 	}),
+	control("S-17j", "default namespaces throughout", func(a *Answer) {
+		plain(a.Assertion)
+		a.Assertion.RemoveAttr("xmlns:saml")
+		a.Assertion.CreateAttr("xmlns", nsAssertion)
+		a.SignAssertion.Prefix = ""
+	}),
+	control("S-17k", "typed values, whose prefix InclusiveNamespaces keeps", func(a *Answer) {
+		typed(a, a.Assertion)
+	}),
+	control("S-17l", "the same with the prefix declared on the Response", func(a *Answer) {
+		typed(a, a.Response)
+	}),
 	fast(control("S-86", "5,000 groups", func(a *Answer) {
 		el := a.In("AttributeStatement/Attribute[@Name='groups']")
 		for range 5000 {
@@ -190,6 +202,23 @@ var samlSignatures = []SAMLRow{
 			method.CreateAttr("xmlns:x", "urn:x")
 		}
 	}),
+}
+
+// plain takes the prefixes off an element and all below it.
+func plain(el *etree.Element) {
+	el.Space = ""
+	for _, c := range el.ChildElements() {
+		plain(c)
+	}
+}
+
+// typed gives each attribute value its type, a prefix inside of a text that canonicalization does not see.
+func typed(a *Answer, declares *etree.Element) {
+	set(declares, "xmlns:xs", "http://www.w3.org/2001/XMLSchema")
+	for _, v := range a.Assertion.FindElements(".//AttributeValue") {
+		set(v, "xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance", "xsi:type", "xs:string")
+	}
+	a.SignAssertion.Keep = "xs"
 }
 
 func reference(uri string) func(*Answer) {

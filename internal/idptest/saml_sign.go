@@ -36,6 +36,8 @@ type Signing struct {
 	Cert   []byte // shown in KeyInfo; nil: there is no KeyInfo
 	Method string
 	Digest string
+	Prefix string                          // of the Signature's namespace: "ds:" or "" for the default one
+	Keep   string                          // the PrefixList of InclusiveNamespaces; "": there is none
 	Edit   func(signedInfo *etree.Element) // before it is signed
 }
 
@@ -45,12 +47,12 @@ func (a *Answer) sign(p keyPair) *Signing {
 	if _, ok := p.key.(*ecdsa.PrivateKey); ok {
 		method = ecdsaSHA256
 	}
-	return &Signing{Key: p.key, Cert: p.cert, Method: method, Digest: digestSHA256}
+	return &Signing{Key: p.key, Cert: p.cert, Method: method, Digest: digestSHA256, Prefix: "ds:"}
 }
 
 // Sign puts an enveloped signature after the element's Issuer.
 func (s *Signing) Sign(el *etree.Element) error {
-	content, err := canonical(el)
+	content, err := canonical(el, s.Keep)
 	if err != nil {
 		return err
 	}
@@ -62,20 +64,23 @@ func (s *Signing) Sign(el *etree.Element) error {
 		sum := sha256.Sum256(content)
 		digest = sum[:]
 	}
-	signature := set(etree.NewElement("ds:Signature"), "xmlns:ds", nsDSig)
-	info := add(signature, "ds:SignedInfo")
-	set(add(info, "ds:CanonicalizationMethod"), "Algorithm", excC14N)
-	set(add(info, "ds:SignatureMethod"), "Algorithm", s.Method)
-	reference := set(add(info, "ds:Reference"), "URI", "#"+el.SelectAttrValue("ID", ""))
-	transforms := add(reference, "ds:Transforms")
-	set(add(transforms, "ds:Transform"), "Algorithm", enveloped)
-	set(add(transforms, "ds:Transform"), "Algorithm", excC14N)
-	set(add(reference, "ds:DigestMethod"), "Algorithm", s.Digest)
-	add(reference, "ds:DigestValue").SetText(base64.StdEncoding.EncodeToString(digest))
+	signature := set(etree.NewElement(s.Prefix+"Signature"), strings.TrimSuffix("xmlns:"+s.Prefix, ":"), nsDSig)
+	info := add(signature, s.Prefix+"SignedInfo")
+	set(add(info, s.Prefix+"CanonicalizationMethod"), "Algorithm", excC14N)
+	set(add(info, s.Prefix+"SignatureMethod"), "Algorithm", s.Method)
+	reference := set(add(info, s.Prefix+"Reference"), "URI", "#"+el.SelectAttrValue("ID", ""))
+	transforms := add(reference, s.Prefix+"Transforms")
+	set(add(transforms, s.Prefix+"Transform"), "Algorithm", enveloped)
+	last := set(add(transforms, s.Prefix+"Transform"), "Algorithm", excC14N)
+	if s.Keep != "" {
+		set(add(last, "ec:InclusiveNamespaces"), "xmlns:ec", excC14N, "PrefixList", s.Keep)
+	}
+	set(add(reference, s.Prefix+"DigestMethod"), "Algorithm", s.Digest)
+	add(reference, s.Prefix+"DigestValue").SetText(base64.StdEncoding.EncodeToString(digest))
 	if s.Edit != nil {
 		s.Edit(info)
 	}
-	toSign, err := canonical(info)
+	toSign, err := canonical(info, "")
 	if err != nil {
 		return err
 	}
@@ -83,9 +88,9 @@ func (s *Signing) Sign(el *etree.Element) error {
 	if err != nil {
 		return err
 	}
-	add(signature, "ds:SignatureValue").SetText(base64.StdEncoding.EncodeToString(value))
+	add(signature, s.Prefix+"SignatureValue").SetText(base64.StdEncoding.EncodeToString(value))
 	if s.Cert != nil {
-		add(add(add(signature, "ds:KeyInfo"), "ds:X509Data"), "ds:X509Certificate").
+		add(add(add(signature, s.Prefix+"KeyInfo"), s.Prefix+"X509Data"), s.Prefix+"X509Certificate").
 			SetText(base64.StdEncoding.EncodeToString(s.Cert))
 	}
 	at := 0
@@ -130,8 +135,8 @@ func (s *Signing) value(message []byte) ([]byte, error) {
 	return s.Key.Sign(rand.Reader, sum[:], crypto.SHA256)
 }
 
-// canonical is an element's exclusive canonical form where it stands.
-func canonical(el *etree.Element) ([]byte, error) {
+// canonical is an element's exclusive canonical form where it stands, with the prefixes to keep.
+func canonical(el *etree.Element, keep string) ([]byte, error) {
 	out := el.Copy()
 	for p := el.Parent(); p != nil; p = p.Parent() {
 		for _, a := range p.Attr {
@@ -140,7 +145,7 @@ func canonical(el *etree.Element) ([]byte, error) {
 			}
 		}
 	}
-	return dsig.MakeC14N10ExclusiveCanonicalizerWithPrefixList("").Canonicalize(out)
+	return dsig.MakeC14N10ExclusiveCanonicalizerWithPrefixList(keep).Canonicalize(out)
 }
 
 func fullKey(a etree.Attr) string { return strings.TrimPrefix(a.Space+":"+a.Key, ":") }

@@ -54,13 +54,19 @@ func testEnv(id string, now func() time.Time) providers.Env {
 	}
 }
 
-// open opens a provider whose identity provider is a fake; change may alter its configuration.
+// openTest opens a provider whose identity provider is a fake that signs in peter; change may alter its
+// configuration.
 func openTest(t testing.TB, change func(*Config)) *bench {
+	t.Helper()
+	return openFake(t, "peter", change)
+}
+
+func openFake(t testing.TB, signIn string, change func(*Config)) *bench {
 	t.Helper()
 	b := &bench{now: time.Now}
 	now := func() time.Time { return b.now() }
 	b.idp = idptest.NewSAML(t, idptest.SAMLOptions{
-		SignIn: "peter", Now: now,
+		SignIn: signIn, Now: now,
 		ServiceProvider: func(ctx context.Context, _ string) ([]byte, error) {
 			_, document, err := b.p.Describe(ctx)
 			return document, err
