@@ -35,20 +35,25 @@ func (p *provider) Begin(ctx context.Context, a *providers.Attempt) (providers.N
 	}
 	m := memory{Request: "_" + rand.Text(), Forced: a.ForceLogin || p.cfg.ForceAuthn}
 	if a.State, err = json.Marshal(m); err != nil {
-		return nil, err
+		return nil, providers.AsError(err)
 	}
 	// SAML has no age and no choice of account to ask for: a new sign-in is what gives both.
 	request := p.authnRequest(m.Request, idp.sso[binding], m.Forced || a.MaxAge > 0 || a.SelectUser)
 	var cert *tls.Certificate
 	if p.cfg.SignRequests || idp.signed {
 		if cert, err = p.env.Certificate(ctx, "saml"); err != nil {
-			return nil, fmt.Errorf("key for saml: %w", err)
+			return nil, providers.AsError(fmt.Errorf("key for saml: %w", err))
 		}
 	}
+	send := redirect
 	if binding == "post" {
-		return post(request, a.ID, cert)
+		send = post
 	}
-	return redirect(request, a.ID, cert)
+	next, err := send(request, a.ID, cert)
+	if err != nil {
+		return nil, providers.AsError(err)
+	}
+	return next, nil
 }
 
 func (p *provider) authnRequest(id, destination string, force bool) *crewjam.AuthnRequest {

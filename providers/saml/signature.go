@@ -19,9 +19,13 @@ import (
 // The algorithms that may sign. SHA-1, MD5 and HMAC are not among them; the public certificate must never
 // serve as a secret. RSA and ECDSA are told apart once more by the key itself.
 var (
-	signatureMethods = []string{
-		dsig.RSASHA256SignatureMethod, dsig.RSASHA384SignatureMethod, dsig.RSASHA512SignatureMethod,
-		dsig.ECDSASHA256SignatureMethod, dsig.ECDSASHA384SignatureMethod, dsig.ECDSASHA512SignatureMethod,
+	signatureMethods = map[string]x509.SignatureAlgorithm{
+		dsig.RSASHA256SignatureMethod:   x509.SHA256WithRSA,
+		dsig.RSASHA384SignatureMethod:   x509.SHA384WithRSA,
+		dsig.RSASHA512SignatureMethod:   x509.SHA512WithRSA,
+		dsig.ECDSASHA256SignatureMethod: x509.ECDSAWithSHA256,
+		dsig.ECDSASHA384SignatureMethod: x509.ECDSAWithSHA384,
+		dsig.ECDSASHA512SignatureMethod: x509.ECDSAWithSHA512,
 	}
 	digestMethods = []string{
 		"http://www.w3.org/2001/04/xmlenc#sha256",
@@ -85,8 +89,8 @@ func (t trust) verify(el *etree.Element) (*etree.Element, error) {
 // try verifies with one certificate, whatever KeyInfo says; nil: it did not.
 func (t trust) try(el *etree.Element, at int, s signature, cert *x509.Certificate) *etree.Element {
 	value, ok := s.valueFor(cert)
-	if !ok {
-		return nil
+	if !ok || cert.CheckSignature(signatureMethods[s.method], s.info, value) != nil {
+		return nil // goxmldsig would say so too, after copying the whole message
 	}
 	candidate := detach(el)
 	sig := candidate.ChildElements()[at]
@@ -95,7 +99,7 @@ func (t trust) try(el *etree.Element, at int, s signature, cert *x509.Certificat
 		case "KeyInfo":
 			sig.RemoveChild(c)
 		case "SignatureValue":
-			c.SetText(value)
+			c.SetText(base64.StdEncoding.EncodeToString(value))
 		}
 	}
 	v := dsig.NewDefaultValidationContext(&dsig.MemoryX509CertificateStore{Roots: []*x509.Certificate{cert}})
@@ -125,6 +129,7 @@ func detach(el *etree.Element) *etree.Element {
 // signature is a ds:Signature of the one shape that is taken.
 type signature struct {
 	method string
+	info   []byte // SignedInfo in canonical form
 	value  []byte
 	named  []byte // the certificate in KeyInfo, DER: never trusted, only told apart; nil when there is none
 }
@@ -151,7 +156,7 @@ func readSignature(el *etree.Element, id string) (signature, error) {
 		return s, providers.Refuse("sig_invalid", "canonicalization method")
 	}
 	s.method = attr(info[1], "Algorithm")
-	if !slices.Contains(signatureMethods, s.method) {
+	if signatureMethods[s.method] == x509.UnknownSignatureAlgorithm {
 		return s, providers.Refuse("weak_alg", "signature method")
 	}
 	if len(info[1].ChildElements()) > 0 || !attrsAmong(info[1], "Algorithm") {
@@ -166,6 +171,9 @@ func readSignature(el *etree.Element, id string) (signature, error) {
 		return s, providers.Refuse("sig_invalid", "signature value")
 	}
 	s.value = value
+	if s.info, err = dsig.MakeC14N10ExclusiveCanonicalizerWithPrefixList("").Canonicalize(detach(parts[0])); err != nil {
+		return s, providers.Refuse("sig_invalid", "canonical form of SignedInfo")
+	}
 	return s, nil
 }
 
@@ -228,25 +236,20 @@ func namedCertificate(keyInfo *etree.Element) []byte {
 	return nil
 }
 
-// valueFor returns the signature value as goxmldsig reads it with a key, and whether key and method go
-// together. XML signatures carry an ECDSA signature as r and s side by side (RFC 4050 §3.3), goxmldsig
-// wants them in ASN.1.
-func (s signature) valueFor(cert *x509.Certificate) (string, bool) {
-	value := s.value
+// valueFor returns the signature value as Go reads it with a key, and whether key and method go together.
+// XML signatures carry an ECDSA signature as r and s side by side (RFC 4050 §3.3), Go wants them in ASN.1.
+func (s signature) valueFor(cert *x509.Certificate) ([]byte, bool) {
 	key, isEC := cert.PublicKey.(*ecdsa.PublicKey)
 	if isEC != strings.Contains(s.method, "#ecdsa-") {
-		return "", false
+		return nil, false
 	}
-	if isEC {
-		n := (key.Curve.Params().BitSize + 7) / 8
-		if len(value) != 2*n {
-			return "", false
-		}
-		der, err := asn1.Marshal([]*big.Int{new(big.Int).SetBytes(value[:n]), new(big.Int).SetBytes(value[n:])})
-		if err != nil {
-			return "", false
-		}
-		value = der
+	if !isEC {
+		return s.value, true
 	}
-	return base64.StdEncoding.EncodeToString(value), true
+	n := (key.Curve.Params().BitSize + 7) / 8
+	if len(s.value) != 2*n {
+		return nil, false
+	}
+	der, err := asn1.Marshal([]*big.Int{new(big.Int).SetBytes(s.value[:n]), new(big.Int).SetBytes(s.value[n:])})
+	return der, err == nil
 }
