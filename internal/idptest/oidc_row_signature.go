@@ -102,6 +102,8 @@ var oidcSignatureRows = []OIDCRow{
 		Sign: signedBy(attackerKey, func(_ *OIDC, h map[string]any) { h["jwk"] = attackerKey().public(); delete(h, "kid") })},
 	{Row: Row{ID: "R-39", Name: "key in the header, kid of the upstream", Reason: "sig"},
 		Sign: signedBy(attackerKey, func(_ *OIDC, h map[string]any) { h["jwk"] = attackerKey().public() })},
+	{Row: Row{ID: "R-39", Name: "the upstream's own key in the header", Reason: "sig"},
+		Header: func(f *OIDC, h map[string]any) { h["jwk"] = f.current().public() }},
 	{Row: Row{ID: "R-41", Name: "self-signed certificate in the header", Reason: "sig"},
 		Sign: signedBy(attackerKey, func(_ *OIDC, h map[string]any) { h["x5c"] = []string{certificate(attackerKey())} })},
 	{Row: Row{ID: "R-41", Name: "address of a key in the header", Reason: "sig"},

@@ -22,6 +22,12 @@ type memory struct {
 	Verifier string `json:"verifier"` // RFC 7636
 }
 
+// recall returns what Begin left; ok is false when a was not begun here.
+func recall(a *providers.Attempt) (m memory, ok bool) {
+	err := json.Unmarshal(a.State, &m)
+	return m, err == nil && m.Nonce != "" && m.Verifier != ""
+}
+
 // Begin sends the person to the upstream's authorization endpoint. PKCE and nonce go with it whatever the
 // upstream says it supports: one that does not know them ignores them, and a metadata document that was
 // tampered with cannot take them away.

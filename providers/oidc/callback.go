@@ -2,7 +2,6 @@ package oidc
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -19,8 +18,8 @@ const maxParam = 8 << 10
 func (p *provider) Continue(ctx context.Context, a *providers.Attempt, r providers.Reply) (providers.Next, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	var mem memory
-	if err := json.Unmarshal(a.State, &mem); err != nil || mem.Nonce == "" || mem.Verifier == "" {
+	mem, ok := recall(a)
+	if !ok {
 		return nil, providers.Refuse("state_invalid", "attempt %s was not begun", a.ID)
 	}
 	m, err := p.metadata.get(ctx)

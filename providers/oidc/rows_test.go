@@ -3,6 +3,7 @@ package oidc
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -84,4 +85,79 @@ func checkRow(t *testing.T, row *idptest.OIDCRow, next providers.Next, err error
 		kind = providers.Upstream
 	}
 	wantReason(t, err, row.Reason, kind)
+}
+
+// R-96 as a table: where a discovery document may send codes, secrets and our own requests.
+func TestEndpointsOfTheDiscoveryDocument(t *testing.T) {
+	for _, c := range []struct {
+		issuer, endpoint string
+		ok               bool
+	}{
+		{"https://idp.example", "https://idp.example/token", true},
+		{"https://idp.example", "https://api.other.example/token?x=1", true},
+		{"https://idp.example", "https://10.0.0.1/token", true}, // companies run providers inside
+		{"http://127.0.0.1:1", "http://127.0.0.1:2/token", true},
+		{"http://localhost:1", "https://127.0.0.1:2/token", true},
+		{"https://idp.example", "http://idp.example/token", false},
+		{"https://idp.example", "http://127.0.0.1/token", false},
+		{"https://idp.example", "https://127.0.0.1/token", false},
+		{"https://idp.example", "https://localhost/token", false},
+		{"https://127.0.0.1", "http://127.0.0.1/token", false},
+		{"http://127.0.0.1:1", "http://idp.example/token", false},
+		{"https://idp.example", "https://169.254.169.254/latest", false},
+		{"https://idp.example", "https://[fe80::1]/token", false},
+		{"https://idp.example", "https://0.0.0.0/token", false},
+		{"https://idp.example", "https://user:pass@idp.example/token", false},
+		{"https://idp.example", "https://idp.example/token#x", false},
+		{"https://idp.example", "file:///etc/passwd", false},
+		{"https://idp.example", "/token", false},
+		{"https://idp.example", "", false},
+		{"https://idp.example", "https://", false},
+		{"https://idp.example", "javascript:alert(1)", false},
+	} {
+		issuer, err := url.Parse(c.issuer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if problem := endpointProblem(c.endpoint, issuer); (problem == "") != c.ok {
+			t.Errorf("issuer %s, endpoint %q: %q, want ok %v", c.issuer, c.endpoint, problem, c.ok)
+		}
+	}
+}
+
+// A parameter that cannot be one costs the upstream nothing.
+func TestOversizedCodeGoesNowhere(t *testing.T) {
+	f := upstream(t, time.Now)
+	p := openFor(t, f, time.Now, nil)
+	a := providertest.Attempt()
+	next, err := p.Begin(t.Context(), &a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply := signIn(t, f, next)
+	reply.Values.Set("code", strings.Repeat("A", maxParam+1))
+	_, err = p.Continue(t.Context(), &a, reply)
+	wantReason(t, err, "malformed", providers.Invalid)
+	if n := f.Requests("/token"); n != 0 {
+		t.Errorf("%d token requests, want none", n)
+	}
+}
+
+// Userinfo adds what is about the person; what is about the login, the signed token alone says.
+func TestUserInfoHasNoSayInTheLogin(t *testing.T) {
+	f := upstream(t, time.Now)
+	f.Misbehave(&idptest.OIDCRow{
+		Claims: func(_ *idptest.OIDC, c map[string]any) { delete(c, "acr"); delete(c, "sid") },
+		Info: func(_ *idptest.OIDC, c map[string]any) {
+			c["acr"], c["sid"], c["email"] = "urn:globex:phr", "sid-victim", "victim@globex.example"
+		},
+	})
+	next, err := login(t, f, openFor(t, f, time.Now, func(c *Config) { c.UserInfo = true }), providertest.Attempt())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := next.(providers.Done).Identity
+	if id.ACR != "" || id.Session != "" || id.Claims["email"] != "ann@globex.example" || id.Claims["department"] != "Research" {
+		t.Errorf("identity = %+v", id)
+	}
 }
