@@ -1,8 +1,11 @@
 package saml
 
 import (
+	"bytes"
+	"encoding/xml"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/beevik/etree"
 )
@@ -10,6 +13,9 @@ import (
 // Claims returns the claims of a Response or Assertion in a file, as Done would have them, to try a mapping
 // on. NOTHING is verified: what it returns proves nothing.
 func Claims(document []byte) (map[string]any, error) {
+	if bare := bareAssertion(document); bare != nil {
+		document = bare
+	}
 	if err := scan(document); err != nil {
 		return nil, err
 	}
@@ -39,4 +45,18 @@ func Claims(document []byte) (map[string]any, error) {
 		return nil, fmt.Errorf("attributes: %w", err)
 	}
 	return as.claims(), nil
+}
+
+// bareAssertion puts an assertion that is the whole document into a Response, the one form that is read;
+// nil when the document is something else.
+func bareAssertion(document []byte) []byte {
+	var root struct{ XMLName xml.Name }
+	if xml.Unmarshal(document, &root) != nil || root.XMLName.Local != "Assertion" {
+		return nil
+	}
+	document = bytes.TrimSpace(document)
+	if bytes.HasPrefix(document, []byte("<?xml")) {
+		_, document, _ = bytes.Cut(document, []byte("?>"))
+	}
+	return slices.Concat([]byte(`<Response xmlns="`+nsProtocol+`">`), document, []byte("</Response>"))
 }
