@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,7 +114,7 @@ func TestApplyGivesTheStandardTypes(t *testing.T) {
 		{"a group is a number", "groups", "claims.x", []any{"a", 1.0}, nil, "mapping_failed"},
 		{"groups is an object", "groups", "claims.x", map[string]any{"a": true}, nil, "mapping_failed"},
 		{"a group too long", "groups", "claims.x", []any{strings.Repeat("g", maxGroup+1)}, nil, "mapping_failed"},
-		{"too many groups", "groups", "claims.x", make([]any, maxGroups+1), nil, "mapping_failed"},
+		{"too many groups", "groups", "claims.x", slices.Repeat([]any{"g"}, maxGroups+1), nil, "mapping_failed"},
 
 		{"address", "address", "claims.x", map[string]any{"country": "DE", "planet": "Earth"}, map[string]any{"country": "DE"}, ""},
 		{"address is text", "address", "claims.x", "Berlin", nil, "mapping_failed"},
@@ -227,8 +228,13 @@ func TestApplyIsStoppedWhenItCostsTooMuch(t *testing.T) {
 			t.Errorf("%s: %v, want that it takes too long", name, err)
 		}
 	}
+	// The cost alone stops a loop, also where the clock would be slow to.
+	m := newMapping(t, nil, map[string]string{"x": loops["cubic"]})
+	if _, _, err := m.rules[0].program.ContextEval(t.Context(), map[string]any{"claims": claims}); err == nil || !strings.Contains(err.Error(), "cost limit") {
+		t.Errorf("cubic, without a deadline: %v", err)
+	}
 	// The largest list of groups can be filtered.
-	m := newMapping(t, map[string]string{"groups": `claims.groups.filter(g, g.startsWith("group-") && !g.endsWith("7"))`}, nil)
+	m = newMapping(t, map[string]string{"groups": `claims.groups.filter(g, g.startsWith("group-") && !g.endsWith("7"))`}, nil)
 	if got, err := m.Apply(t.Context(), claims); err != nil || len(got["groups"].([]string)) != 9000 {
 		t.Errorf("filter: %v", err)
 	}
