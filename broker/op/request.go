@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/signet-broker/signet/broker"
 	"github.com/signet-broker/signet/broker/token"
@@ -61,14 +62,14 @@ func (p *Provider) target(v url.Values) (*broker.App, request, error) {
 	if !slices.ContainsFunc(app.RedirectURIs, func(registered string) bool { return matchRedirect(registered, uri) }) {
 		return nil, request{}, providers.Refuse("bad_redirect_uri", "app %q, redirect_uri %.200q", app.ID, uri)
 	}
-	if len(v.Get("state")) > maxState {
-		return nil, request{}, providers.Refuse("invalid_request", "state of %d bytes", len(v.Get("state")))
+	if state := v.Get("state"); len(state) > maxState || !utf8.ValidString(state) {
+		return nil, request{}, providers.Refuse("invalid_request", "state of %d bytes that cannot come back as it is", len(state))
 	}
 	req := request{RedirectURI: uri, ResponseMode: "query"}
 	if len(v["state"]) == 1 {
 		req.State = v.Get("state")
 	}
-	if v.Get("response_mode") == "form_post" {
+	if len(v["response_mode"]) == 1 && v.Get("response_mode") == "form_post" {
 		req.ResponseMode = "form_post"
 	}
 	return app, req, nil
@@ -120,8 +121,8 @@ func (p *Provider) parse(ctx context.Context, app *broker.App, v url.Values, req
 			return l, err
 		}
 	}
-	if req.Nonce = v.Get("nonce"); len(req.Nonce) > maxNonce {
-		return l, oauth("invalid_request", "nonce is longer than %d bytes", maxNonce)
+	if req.Nonce = v.Get("nonce"); len(req.Nonce) > maxNonce || !utf8.ValidString(req.Nonce) {
+		return l, oauth("invalid_request", "nonce must be UTF-8 of at most %d bytes", maxNonce)
 	}
 	req.Scope = token.Granted(strings.Fields(clip(v.Get("scope"), 4<<10)))
 	if err := p.interaction(ctx, v, app, &l); err != nil {
@@ -195,8 +196,8 @@ func (p *Provider) interaction(ctx context.Context, v url.Values, app *broker.Ap
 		}
 	}
 	if v.Has("max_age") {
-		age, err := strconv.Atoi(v.Get("max_age"))
-		if err != nil || age < 0 || age > maxMaxAge {
+		age, err := strconv.ParseUint(v.Get("max_age"), 10, 32) // digits alone, no sign
+		if err != nil || age > maxMaxAge {
 			return oauth("invalid_request", "max_age must be a number of seconds")
 		}
 		l.HasMaxAge, l.MaxAge = true, time.Duration(age)*time.Second
