@@ -111,8 +111,8 @@ func (p *provider) parse(raw string) (*jose.JSONWebSignature, error) {
 	}
 	if typ, there := header.ExtraHeaders["typ"]; there {
 		// A logout or access token of the same upstream is signed by the same key.
-		if s, ok := typ.(string); !ok || !strings.EqualFold(s, "JWT") {
-			return nil, providers.Refuse("typ", "ID token has typ %.40v", typ)
+		if s, _ := typ.(string); !strings.EqualFold(s, "JWT") {
+			return nil, providers.Refuse("typ", "ID token has typ %.40q", s)
 		}
 	}
 	return jws, nil
@@ -152,8 +152,8 @@ func (c claims) time(name string) (time.Time, bool) {
 
 // checkParties: who speaks, and to whom.
 func (p *provider) checkParties(c claims) error {
-	if iss, ok := c["iss"].(string); !ok || iss != p.conf.Issuer {
-		return providers.Refuse("iss", "ID token is of issuer %.200v", c["iss"])
+	if iss, _ := c["iss"].(string); iss != p.conf.Issuer {
+		return providers.Refuse("iss", "ID token is of issuer %.200q", iss)
 	}
 	us, others := p.audience(c["aud"])
 	if !us {
@@ -216,8 +216,8 @@ func (p *provider) checkTimes(c claims) error {
 }
 
 func checkPerson(c claims) error {
-	sub, ok := c["sub"].(string)
-	if !ok || sub == "" || len(sub) > 255 || strings.ContainsFunc(sub, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	sub, _ := c["sub"].(string)
+	if sub == "" || len(sub) > 255 || strings.ContainsFunc(sub, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return providers.Refuse("sub", "ID token has no sub of 1 to 255 bytes")
 	}
 	return nil

@@ -16,6 +16,9 @@ import (
 	"github.com/signet-broker/signet/providers"
 )
 
+// maxURL is the most bytes that an endpoint's URL may have.
+const maxURL = 1 << 10
+
 // metadata is what an upstream's discovery document says (OpenID Connect Discovery 1.0, section 3).
 type metadata struct {
 	AuthURL     string   `json:"authorization_endpoint"`
@@ -95,6 +98,9 @@ func (p *provider) checkEndpoints(m *metadata) error {
 }
 
 func endpointProblem(endpoint string, issuer *url.URL) string {
+	if len(endpoint) > maxURL { // it is quoted in errors
+		return "is too long"
+	}
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
 		return "is no URL of an endpoint"

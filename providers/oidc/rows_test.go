@@ -114,6 +114,7 @@ func TestEndpointsOfTheDiscoveryDocument(t *testing.T) {
 		{"https://idp.example", "", false},
 		{"https://idp.example", "https://", false},
 		{"https://idp.example", "javascript:alert(1)", false},
+		{"https://idp.example", "https://idp.example/" + strings.Repeat("a", 1<<20), false},
 	} {
 		issuer, err := url.Parse(c.issuer)
 		if err != nil {
@@ -159,5 +160,20 @@ func TestUserInfoHasNoSayInTheLogin(t *testing.T) {
 	id := next.(providers.Done).Identity
 	if id.ACR != "" || id.Session != "" || id.Claims["email"] != "ann@globex.example" || id.Claims["department"] != "Research" {
 		t.Errorf("identity = %+v", id)
+	}
+}
+
+// An upstream that takes the connection and never answers is given up, wherever that happens.
+func TestHungUpstreamIsGivenUp(t *testing.T) {
+	hang := func(_ *idptest.OIDC, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	for _, path := range []string{discoveryPath, jwksPath, "/token", "/userinfo"} {
+		t.Run(path, func(t *testing.T) {
+			f := upstream(t, time.Now)
+			p := openFor(t, f, time.Now, func(c *Config) { c.UserInfo = true }).(*provider)
+			p.env.Client.Timeout, p.token.Timeout = 500*time.Millisecond, 500*time.Millisecond
+			f.Misbehave(&idptest.OIDCRow{Serve: map[string]func(*idptest.OIDC, http.ResponseWriter, *http.Request){path: hang}})
+			_, err := login(t, f, p, providertest.Attempt())
+			wantReason(t, err, "upstream_unreachable", providers.Upstream)
+		})
 	}
 }
