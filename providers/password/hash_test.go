@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alexedwards/argon2id"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/signet-broker/signet/providers"
@@ -18,18 +19,26 @@ func TestStoredHashesThatAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	sized := func(threads uint8, salt, key uint32) string { // right in all but its sizes
+		hash, err := argon2id.CreateHash(secret, &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: threads, SaltLength: salt, KeyLength: key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return hash
+	}
 	with := func(params string) string { return strings.Replace(good, "m=64,t=1,p=1", params, 1) }
 	for name, hash := range map[string]string{
 		"empty":         "",
 		"clear text":    secret,
 		"no key":        "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$",
-		"short key":     "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$AAAA",
+		"short key":     sized(1, 16, 8),
+		"short salt":    sized(1, 4, 32),
 		"no salt":       "$argon2id$v=19$m=64,t=1,p=1$$" + good[strings.LastIndex(good, "$")+1:],
 		"time 0":        with("m=64,t=0,p=1"),
 		"threads 0":     with("m=64,t=1,p=0"),
 		"4 TiB":         with("m=4294967295,t=1,p=1"),
 		"endless":       with("m=64,t=4294967295,p=1"),
-		"many threads":  with("m=64,t=1,p=255"),
+		"many threads":  sized(17, 16, 32),
 		"argon2i":       strings.Replace(good, "argon2id", "argon2i", 1),
 		"other version": strings.Replace(good, "v=19", "v=16", 1),
 		"truncated":     good[:len(good)-4],

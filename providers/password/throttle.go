@@ -49,8 +49,7 @@ func (r rule) wait(n int, longest time.Duration) time.Duration {
 	return min(longest, r.first<<min(over-1, 20))
 }
 
-// rules returns the counters of a guess. The last one of an account's is that from everywhere; it never
-// makes anyone wait by itself.
+// rules returns the counters of a guess; nil: it has none of that sort. The one from everywhere has no wait.
 func (t *throttle) rules(g guess) (own, address, everywhere *rule) {
 	if g.trusted {
 		if t.limits.Account > 0 {
@@ -94,10 +93,7 @@ func (t *throttle) admit(ctx context.Context, g guess) (fromAddress int, err err
 	}
 	for i, r := range counted {
 		c := counters[i]
-		switch r {
-		case everywhere:
-			continue
-		case address:
+		if r == address {
 			fromAddress = c.Count
 		}
 		early = early || g.at.Sub(c.Last) < r.wait(c.Count, t.limits.Window)
