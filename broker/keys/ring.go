@@ -32,11 +32,13 @@ import (
 // Schedule says when keys change.
 type Schedule struct {
 	Every time.Duration // how long a key is in use
+	Ahead time.Duration // how long a key is published before it is used, at least
 	Keep  time.Duration // how long a signing key is published after its successor took over
 }
 
-// Default holds for a year's four rotations; 25 h outlast the longest access and ID token.
-var Default = Schedule{Every: 90 * 24 * time.Hour, Keep: 25 * time.Hour}
+// Default holds for a year's four rotations; two hours outlast what gateways cache, and 25 h the longest
+// access and ID token.
+var Default = Schedule{Every: 90 * 24 * time.Hour, Ahead: 2 * time.Hour, Keep: 25 * time.Hour}
 
 // keepRefresh outlasts every refresh token.
 const keepRefresh = 10 * 366 * 24 * time.Hour

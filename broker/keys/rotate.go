@@ -49,8 +49,8 @@ func (r *Ring) makeMissing(ctx context.Context, all []line) error {
 				continue
 			}
 			last, active = newest.Seq, newest.Active.Add(r.schedule.Every)
-			if active.Before(now) { // nobody was there when it was due: publish it for a while first
-				active = now.Add(r.schedule.Every / 10)
+			if due := now.Add(r.schedule.Ahead); active.Before(due) { // nobody was there in time
+				active = due
 			}
 		}
 		for {
@@ -90,32 +90,49 @@ func (r *Ring) outlived() []string {
 	return old
 }
 
-// Rotate puts the key that stands ready into use at once, in every line. It has been published since its
-// predecessor came into use, so no verifier is surprised. The old keys stay published until what they
-// signed has expired.
-func (r *Ring) Rotate(ctx context.Context) error {
+// Rotate puts the keys that stand ready into use, in every line, and returns when the last of them is. That
+// is now, unless one was made so recently (by a rotation just before) that verifiers may not have seen it:
+// then it is as soon as they have. The old keys stay published until what they signed has expired.
+func (r *Ring) Rotate(ctx context.Context) (time.Time, error) {
 	s, err := r.load(ctx)
 	if err != nil {
-		return err
+		return time.Time{}, err
 	}
 	now := r.now()
+	last := now
 	for _, l := range lines() {
 		ks := s.lines[l]
 		next := ks[len(ks)-1]
 		if !next.Active.After(now) {
 			continue
 		}
-		add, err := r.make(l, next.Seq+1, now.Add(r.schedule.Every))
+		at := r.earliest(next, now)
+		if at.After(last) {
+			last = at
+		}
+		if !at.Before(next.Active) {
+			continue
+		}
+		add, err := r.make(l, next.Seq+1, at.Add(r.schedule.Every))
 		if err != nil {
-			return err
+			return last, err
 		}
 		e := broker.Event{ID: rand.Text(), Time: now, Type: broker.KeyRotated, Detail: l.use + " " + l.alg + " " + next.ID}
-		if err := r.store.ActivateKey(ctx, next.ID, now, add, e); err != nil && !errors.Is(err, broker.ErrConflict) {
-			return err
+		if err := r.store.ActivateKey(ctx, next.ID, at, add, e); err != nil && !errors.Is(err, broker.ErrConflict) {
+			return last, err
 		}
 	}
 	_, err = r.load(ctx)
-	return err
+	return last, err
+}
+
+// earliest is when a key may come into use: when it has been published long enough. The second of a line was
+// published together with the first, so nobody has a key set without it.
+func (r *Ring) earliest(k *key, now time.Time) time.Time {
+	if at := k.Created.Add(r.schedule.Ahead); k.Seq > 2 && at.After(now) {
+		return at
+	}
+	return now
 }
 
 // Info describes a key for people.

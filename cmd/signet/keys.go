@@ -49,8 +49,13 @@ func (c *keysRotate) Run(ctx context.Context) error {
 		return err
 	}
 	defer s.close()
-	if err := s.ring.Rotate(ctx); err != nil {
+	at, err := s.ring.Rotate(ctx)
+	if err != nil {
 		return err
+	}
+	if at.After(time.Now()) {
+		fmt.Printf("The last rotation was so recent that apps may not have seen the next keys: they come into use at %s.\n", at.UTC().Format(time.DateTime+" MST"))
+		return nil
 	}
 	fmt.Println("New keys are in use. The old ones stay published until the last token they signed has expired.")
 	return nil
