@@ -26,13 +26,17 @@ func (p *Provider) authenticate(r *http.Request, form url.Values) (*broker.App, 
 	if err != nil {
 		return nil, oauth("invalid_request", "client_secret must not be repeated")
 	}
+	if form.Get("client_assertion") != "" {
+		// Not to be taken for a public app that sends none.
+		return nil, oauth("invalid_client", "client assertions are not supported")
+	}
 	secrets := []string{secret}
 	if r.Header.Get("Authorization") != "" {
 		user, passwords, ok := basic(r)
 		switch {
 		case !ok:
 			return nil, oauth("invalid_client", "the Authorization header is not of the Basic scheme")
-		case form.Has("client_secret"):
+		case secret != "": // an empty one counts as none (RFC 6749 §3.2)
 			return nil, oauth("invalid_request", "the app authenticates in two ways at once")
 		case id != "" && id != user:
 			return nil, oauth("invalid_client", "two different apps are named")

@@ -61,12 +61,16 @@ func (g *RefreshGrant) Authorize(ctx context.Context, app *broker.App, form url.
 	return a, err
 }
 
-// narrowed reads the scope parameter: nil when it is absent. It may leave scopes out, never add one.
+// narrowed reads the scope parameter: nil when it is absent or empty. It may leave scopes out, never add one.
 func narrowed(granted []string, form url.Values) ([]string, error) {
-	if !form.Has("scope") {
+	raw, err := web.Single(form, "scope")
+	if err != nil {
+		return nil, oauth("invalid_request", "scope must not be repeated")
+	}
+	scope := strings.Fields(raw)
+	if len(scope) == 0 {
 		return nil, nil
 	}
-	scope := strings.Fields(form.Get("scope"))
 	if slices.ContainsFunc(scope, func(s string) bool { return !slices.Contains(granted, s) }) {
 		return nil, oauth("invalid_scope", "scope may not be wider than what was granted")
 	}

@@ -131,14 +131,14 @@ func (p *Provider) parse(ctx context.Context, app *broker.App, v url.Values, req
 	return l, p.providerHint(v, app, &l)
 }
 
-// unsupported refuses what must not be ignored.
+// unsupported refuses what must not be ignored. A parameter without a value counts as none (RFC 6749 §3.1).
 func unsupported(v url.Values, _ *broker.App, _ *request) error {
 	switch {
-	case v.Has("request"):
+	case v.Get("request") != "":
 		return oauth("request_not_supported", "request objects are not supported")
-	case v.Has("request_uri"):
+	case v.Get("request_uri") != "":
 		return oauth("request_uri_not_supported", "request_uri is not supported")
-	case v.Has("registration"):
+	case v.Get("registration") != "":
 		return oauth("registration_not_supported", "registration is not supported")
 	case len(v.Get("claims")) > maxClaims:
 		return oauth("invalid_request", "claims is longer than %d bytes", maxClaims)
@@ -195,7 +195,7 @@ func (p *Provider) interaction(ctx context.Context, v url.Values, app *broker.Ap
 			return oauth("invalid_request", "prompt must be none, login, consent or select_account")
 		}
 	}
-	if v.Has("max_age") {
+	if v.Get("max_age") != "" {
 		age, err := strconv.ParseUint(v.Get("max_age"), 10, 32) // digits alone, no sign
 		if err != nil || age > maxMaxAge {
 			return oauth("invalid_request", "max_age must be a number of seconds")
