@@ -49,6 +49,9 @@ func (w *trial) wellFormed(p *page, status int) {
 	case !strings.HasPrefix(p.header.Get("Cache-Control"), "no-store") && p.header.Get("Allow") == "" && p.url.Path != "/jwks":
 		t.Errorf("may be cached: %v", p)
 	}
+	if p.status == http.StatusUnauthorized && p.header.Get("WWW-Authenticate") == "" && !p.has("password") {
+		t.Errorf("401 that does not say what is wanted: %v", p)
+	}
 	if p.location != nil && p.status != http.StatusSeeOther {
 		t.Errorf("a redirect with %d", p.status)
 	}

@@ -41,6 +41,7 @@ type group struct {
 // groups are all of them.
 var groups = []group{
 	{name: "authorize", rows: authorizeRows},
+	{name: "token", rows: tokenRows, edit: []func(string) string{withOddApp}},
 }
 
 // tally counts ids, not rows.
