@@ -14,6 +14,8 @@ import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
 	"cel.dev/cel-go/ext"
 
 	"github.com/signet-broker/signet/providers"
@@ -22,11 +24,11 @@ import (
 // What an expression may be and cost. The claims it runs on come from an upstream and may be made to hurt:
 // a loop over a list in a loop over the same list is stopped after some ten milliseconds.
 const (
-	maxSource     = 4 << 10                // bytes
-	maxNodes      = 1000                   // of the syntax tree
-	maxCost       = 400_000                // enough to filter the largest list of groups
-	maxTime       = 250 * time.Millisecond // for what costs more than CEL counts, like `in` on a long list
-	interruptEach = 100                    // loop turns between two looks at the context
+	maxSource     = 4 << 10         // bytes
+	maxNodes      = 1000            // of the syntax tree
+	maxCost       = 400_000         // enough to filter the largest list of groups
+	maxTime       = 2 * time.Second // for what costs more than is counted
+	interruptEach = 100             // loop turns between two looks at the context
 	maxKeysNamed  = 40
 )
 
@@ -133,6 +135,7 @@ func (r *rule) compile(env *cel.Env, s shape) string {
 	}
 	program, err := env.Program(checked,
 		cel.EvalOptions(cel.OptOptimize),
+		cel.CostTracking(searchCost{}),
 		cel.CostLimit(maxCost),
 		cel.InterruptCheckFrequency(interruptEach),
 	)
@@ -142,6 +145,25 @@ func (r *rule) compile(env *cel.Env, s shape) string {
 	r.program = program
 	r.path = plainPath(checked.NativeRep().Expr())
 	return ""
+}
+
+// searchCost makes `in` cost what it takes: CEL counts one for a search of a list of any length.
+type searchCost struct{}
+
+func (searchCost) CallCost(function, _ string, args []ref.Val, _ ref.Val) *uint64 {
+	if function != operators.In || len(args) != 2 {
+		return nil
+	}
+	list, ok := args[1].(traits.Lister)
+	if !ok {
+		return nil
+	}
+	n, ok := list.Size().(types.Int)
+	if !ok {
+		return nil
+	}
+	cost := 1 + uint64(n)
+	return &cost
 }
 
 // compileProblem is CEL's first complaint in one line, with its position.
