@@ -32,8 +32,8 @@ type Server struct {
 
 // New makes a server's files in dir ("": a directory of its own, removed by Stop) and starts it. settings
 // are name=value, as in postgresql.conf. The caller stops it.
-func New(dir string, settings ...string) (s *Server, err error) {
-	s = &Server{dir: dir, settings: settings}
+func New(dir string, settings ...string) (started *Server, err error) {
+	s := &Server{dir: dir, settings: settings}
 	if s.bin, err = binaries(); err != nil {
 		return nil, err
 	}
