@@ -25,7 +25,7 @@ has_php() { php -r 'exit(extension_loaded("dom") && extension_loaded("openssl") 
 
 survey() {
 	missing=()
-	need Node "nodejs npm" has_node
+	need "Node 20" "nodejs npm" has_node
 	need PostgreSQL postgresql has_postgres
 	need Chromium chromium has_chromium
 	need PHP "php-cli php-xml" has_php
@@ -104,6 +104,7 @@ say Go "$(go env GOVERSION)"
 survey
 if [ ${#missing[@]} -gt 0 ]; then
 	install_packages
+	missing=()
 	install_newer_node
 	survey
 	[ ${#missing[@]} -eq 0 ] || fail "still missing after apt-get install"
