@@ -217,7 +217,7 @@ func (d *demo) broker(ctx context.Context) error {
 func (d *demo) serve(srv *http.Server, l net.Listener) {
 	go srv.Serve(l)
 	d.undo = append(d.undo, func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 		defer cancel()
 		if srv.Shutdown(ctx) != nil {
 			srv.Close()
