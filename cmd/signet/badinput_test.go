@@ -42,6 +42,8 @@ type group struct {
 var groups = []group{
 	{name: "authorize", rows: authorizeRows},
 	{name: "token", rows: tokenRows, edit: []func(string) string{withOddApp}},
+	{name: "refresh", rows: refreshRows},
+	{name: "bearer", rows: bearerRows},
 }
 
 // tally counts ids, not rows.
