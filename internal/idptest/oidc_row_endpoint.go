@@ -228,7 +228,7 @@ var oidcDocumentRows = []OIDCRow{
 		JWKS: func(f *OIDC, doc map[string]any) {
 			k := attackerKey().public()
 			k["kid"] = f.current().id
-			doc["keys"] = append(doc["keys"].([]any), k)
+			doc["keys"] = append([]any{k}, doc["keys"].([]any)...)
 		}},
 	{Row: Row{ID: "R-92", Name: "keys of no use beside the one", Control: true},
 		JWKS: func(f *OIDC, doc map[string]any) {
