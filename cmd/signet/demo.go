@@ -230,7 +230,7 @@ func (d *demo) apps(context.Context) error {
 	ways := []demoapp.Way{
 		{ID: "globex", Name: "Globex", About: "A company with an OpenID provider. Pick one of its people."},
 		{ID: "initech", Name: "Initech", About: "A company with a SAML identity provider. Pick one of its people."},
-		{ID: "local", Name: "Signet account", About: "Kept by Signet itself."},
+		{ID: "local", Name: "Demo account", About: "Kept by Signet itself."},
 	}
 	for _, a := range demoAccounts {
 		ways[2].Accounts = append(ways[2].Accounts, demoapp.Account{Username: a.username, Password: a.password})

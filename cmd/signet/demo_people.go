@@ -2,15 +2,11 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"strings"
 	"text/tabwriter"
-	"time"
 
-	"github.com/signet-broker/signet/broker"
 	"github.com/signet-broker/signet/internal/idptest"
-	"github.com/signet-broker/signet/providers/password"
 )
 
 // The people of the demo are made up. Their passwords are no secret: the demo listens on loopback and
@@ -43,26 +39,12 @@ func (d *demo) accounts(ctx context.Context, s *signet) error {
 		return err
 	}
 	for _, a := range demoAccounts {
-		hash, err := password.Hash(p.own.(*password.Config).Argon2, a.password)
-		if err != nil {
-			return err
-		}
-		groups := make([]any, len(a.groups))
-		for i, g := range a.groups {
-			groups[i] = g
-		}
-		claims := map[string]any{"preferred_username": a.username, "name": a.name, "email": a.email, "email_verified": true, "groups": groups}
-		attrs, err := p.mapping.Apply(ctx, claims)
-		if err != nil {
-			return err
-		}
-		now := time.Now()
-		u := broker.User{ID: rand.Text(), Attributes: attrs, Created: now, Updated: now}
-		account := password.Account{Provider: p.ID, Username: a.username, Subject: rand.Text(), Hash: hash, Claims: claims}
-		link := broker.Link{Provider: p.ID, Subject: account.Subject, User: u.ID, Created: now}
-		err = s.db.CreateAccount(ctx, account, u, link, broker.Event{ID: rand.Text(), Time: now, Type: broker.UserCreated, User: u.ID, Provider: p.ID})
+		account, err := checkAccount(p, a.username, a.password)
 		if err != nil {
 			return fmt.Errorf("account %s: %w", a.username, err)
+		}
+		if err := account.create(ctx, s, person{a.name, a.email, true, a.groups}); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -73,7 +55,7 @@ func (d *demo) tell() {
 	fmt.Fprintf(d.out, "\nOpen this in a browser:  %s\n\n", d.app.URL)
 	w := tabwriter.NewWriter(d.out, 0, 4, 3, ' ', 0)
 	for i, a := range demoAccounts {
-		fmt.Fprintf(w, "%s\t%s\tpassword %s\n", label("Signet account", i), a.username, a.password)
+		fmt.Fprintf(w, "%s\t%s\tpassword %s\n", label("Demo account", i), a.username, a.password)
 	}
 	for i, p := range globexPeople {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", label("Globex (OpenID)", i), p.Name, strings.Join(p.Groups, ", "))

@@ -1,20 +1,15 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/signet-broker/signet/broker"
-	"github.com/signet-broker/signet/config"
-	"github.com/signet-broker/signet/providers/password"
 )
 
 // userCommand looks after people.
@@ -30,14 +25,6 @@ type userCommand struct {
 // userFlag names a user.
 type userFlag struct {
 	User string `arg:"" help:"The user's ID, username or e-mail address."`
-}
-
-// accountFlags name an account kept here.
-type accountFlags struct {
-	configFlag
-	Provider      string `help:"The password provider; only needed where there are several."`
-	Username      string `required:"" help:"What the person types to sign in."`
-	PasswordStdin bool   `help:"Read the password from standard input; else one is made and printed."`
 }
 
 type userAdd struct {
@@ -76,41 +63,8 @@ func (c *userAdd) Run(ctx context.Context) error {
 	return nil
 }
 
-// create adds the account and its user.
 func (c *userAdd) create(ctx context.Context, s *signet, a newAccount) error {
-	claims := c.claims(a.username)
-	attrs, err := a.provider.mapping.Apply(ctx, claims)
-	if err != nil {
-		return err
-	}
-	now := s.now()
-	u := broker.User{ID: a.user, Attributes: attrs, Created: now, Updated: now}
-	account := password.Account{Provider: a.provider.ID, Username: a.username, Subject: rand.Text(), Hash: a.hash, Claims: claims}
-	link := broker.Link{Provider: account.Provider, Subject: account.Subject, User: u.ID, Created: now}
-	err = s.db.CreateAccount(ctx, account, u, link, broker.Event{ID: rand.Text(), Time: now, Type: broker.UserCreated, User: u.ID, Provider: account.Provider})
-	if errors.Is(err, broker.ErrConflict) {
-		return fmt.Errorf("provider %s has an account %s already", account.Provider, a.username)
-	}
-	return err
-}
-
-// claims are what the account says of its person.
-func (c *userAdd) claims(username string) map[string]any {
-	claims := map[string]any{"preferred_username": username}
-	if c.Name != "" {
-		claims["name"] = c.Name
-	}
-	if c.Email != "" {
-		claims["email"], claims["email_verified"] = c.Email, c.EmailVerified
-	}
-	if len(c.Group) > 0 {
-		groups := make([]any, len(c.Group))
-		for i, g := range c.Group {
-			groups[i] = g
-		}
-		claims["groups"] = groups
-	}
-	return claims
+	return a.create(ctx, s, person{name: c.Name, email: c.Email, verified: c.EmailVerified, groups: c.Group})
 }
 
 type userPassword struct {
@@ -136,73 +90,6 @@ func (c *userPassword) Run(ctx context.Context) error {
 		}
 		return nil
 	})
-}
-
-// newAccount is an account whose name and password are good.
-type newAccount struct {
-	provider *prepared
-	user     string // the ID of a user to be made
-	username string
-	hash     string
-}
-
-// with checks the name and the password, opens the database, and hands do both.
-func (c *accountFlags) with(ctx context.Context, word string, do func(s *signet, a newAccount) error) error {
-	cfg, err := loadConfig(c.Config)
-	if err != nil {
-		return err
-	}
-	a := newAccount{user: rand.Text()}
-	if a.provider, err = passwordProvider(cfg, c.Provider); err != nil {
-		return err
-	}
-	if a.username, err = password.Username(c.Username); err != nil {
-		return err
-	}
-	if err := password.CheckNew(a.username, word); err != nil {
-		return err
-	}
-	if a.hash, err = password.Hash(a.provider.own.(*password.Config).Argon2, word); err != nil {
-		return err
-	}
-	s, err := openQuietly(ctx, c.Config)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	return do(s, a)
-}
-
-// passwordProvider finds the provider that keeps accounts: the one that is named, or the only one.
-func passwordProvider(cfg *config.Config, id string) (*prepared, error) {
-	all, _ := prepare(cfg, nil)
-	var found []*prepared
-	for i := range all {
-		if all[i].Kind == passwordKind && (id == "" || all[i].ID == id) {
-			found = append(found, &all[i])
-		}
-	}
-	switch {
-	case len(found) == 1:
-		return found[0], nil
-	case id != "":
-		return nil, fmt.Errorf("%q is no provider of kind password", id)
-	case len(found) == 0:
-		return nil, errors.New("no provider is of kind password: add one to the configuration")
-	}
-	return nil, errors.New("several providers are of kind password: name one with --provider")
-}
-
-// password reads a password from standard input, or makes one.
-func (c *accountFlags) password() (word string, made bool, err error) {
-	if !c.PasswordStdin {
-		return strings.ToLower(rand.Text()[:20]), true, nil
-	}
-	line, err := bufio.NewReader(io.LimitReader(os.Stdin, 4<<10)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", false, fmt.Errorf("read the password: %w", err)
-	}
-	return strings.TrimRight(line, "\r\n"), false, nil
 }
 
 type userList struct {
