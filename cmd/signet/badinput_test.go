@@ -44,6 +44,8 @@ var groups = []group{
 	{name: "token", rows: tokenRows, edit: []func(string) string{withOddApp}},
 	{name: "refresh", rows: refreshRows},
 	{name: "bearer", rows: bearerRows},
+	{name: "session", rows: sessionRows},
+	{name: "logout", rows: logoutRows},
 }
 
 // tally counts ids, not rows.
