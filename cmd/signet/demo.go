@@ -29,6 +29,7 @@ type demoCommand struct{}
 func (c *demoCommand) Run(ctx context.Context) error {
 	d := demo{out: os.Stdout, log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})), ports: demoPorts}
 	defer d.close()
+	fmt.Fprintln(d.out, "Starting: making keys, a database and two companies …")
 	if err := d.start(ctx); err != nil {
 		return err
 	}

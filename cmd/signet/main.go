@@ -69,7 +69,11 @@ func main() {
 
 // report says on stderr why a command failed. errShown has been said already.
 func report(err error) {
-	if !errors.Is(err, errShown) {
+	switch {
+	case errors.Is(err, errShown):
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "signet: interrupted")
+	default:
 		fmt.Fprintln(os.Stderr, "signet:", err)
 	}
 }
