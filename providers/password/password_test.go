@@ -172,7 +172,7 @@ func TestUnknownAccountsTakeTheSameTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.addHash(t, "ann", hash)
-	for round := range 5 {
+	for round := range 10 {
 		taken := map[string][]time.Duration{}
 		for range 100 {
 			for _, name := range []string{"ann", "bob"} {
