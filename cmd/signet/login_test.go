@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/net/html"
 	"golang.org/x/oauth2"
 
 	"github.com/signet-broker/signet/broker"
@@ -354,5 +355,58 @@ func decodeClaims(t testing.TB, token string, into any) {
 	}
 	if err := json.Unmarshal(raw, into); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestSessionEndsByItself(t *testing.T) {
+	short := func(c string) string { return c + "\nsessions: {idle: 1h, absolute: 3h}\n" }
+	w := newWorld(t, short)
+	b := w.browser()
+	b.signIn(webApp, "globex", "ann")
+	lives := func() bool {
+		t.Helper()
+		return b.atApp(b.authorize(webApp, url.Values{"prompt": {"none"}})).Get("code") != ""
+	}
+	for passed := time.Duration(0); passed < 165*time.Minute; passed += 55 * time.Minute {
+		if !lives() {
+			t.Fatalf("a session that is used ends after %v", passed)
+		}
+		w.pass(55 * time.Minute)
+	}
+	w.pass(20 * time.Minute)
+	if lives() {
+		t.Error("a session outlives its absolute end")
+	}
+	w = newWorld(t, short)
+	b = w.browser()
+	b.signIn(webApp, "globex", "ann")
+	w.pass(61 * time.Minute)
+	if lives() {
+		t.Error("a session that is not used outlives its idle end")
+	}
+}
+
+func TestIssuerMayHaveAPath(t *testing.T) {
+	w := newWorld(t, func(c string) string { return strings.Replace(c, "\nadmin_listen", "/auth/eu\nadmin_listen", 1) })
+	w.URL += "/auth/eu"
+	client, err := oidc.NewProvider(t.Context(), w.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := w.URL + "/authorize"; client.Endpoint().AuthURL != want {
+		t.Errorf("authorization endpoint = %s, want %s", client.Endpoint().AuthURL, want)
+	}
+	b := w.browser()
+	p := b.authorize(webApp, nil)
+	choose := b.get(p.location.String())
+	link := choose.find(func(n *html.Node) bool { return n.Data == "link" && attribute(n, "rel") == "stylesheet" })
+	if link == nil || b.get(strings.TrimSuffix(w.URL, "/auth/eu")+attribute(link, "href")).status != http.StatusOK {
+		t.Error("the page's style is not found")
+	}
+	if got := b.signIn(webApp, "initech", "peter"); got.Get("iss") != w.URL || got.Get("code") == "" {
+		t.Errorf("the app got %v", got)
+	}
+	if got := w.browser().signIn(webApp, "globex", "ann"); got.Get("code") == "" {
+		t.Errorf("the app got %v", got)
 	}
 }

@@ -120,7 +120,7 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	pages, err := templates.New(static.URL)
+	pages, err := templates.New(func(name string) string { return strings.TrimSuffix(issuer.Path, "/") + static.URL(name) })
 	if err != nil {
 		return fmt.Errorf("pages: %w", err)
 	}
