@@ -48,7 +48,7 @@ export function run(command, args, options = {}) {
 }
 
 /**
- * Starts a program and waits until ready() is true. It leads a process group of its own, which ends as a
+ * Starts a program and waits until ready(log) is true, log being the file with its output. It leads a process group of its own, which ends as a
  * whole with stop().
  */
 export async function start(name, command, args, { ready, env = {}, cwd, seconds } = {}) {
@@ -63,7 +63,7 @@ export async function start(name, command, args, { ready, env = {}, cwd, seconds
   child.once('exit', () => running.delete(child))
   const ended = () => failed !== undefined || child.exitCode !== null || child.signalCode !== null
   try {
-    await until(`${name} is ready`, () => ended() || ready(), seconds)
+    await until(`${name} is ready`, () => ended() || ready(log), seconds)
   } catch (err) {
     await stop(child)
     throw err

@@ -5,7 +5,8 @@ import path from 'node:path'
 import { freePort, host } from './ports.mjs'
 import { folder, run, start } from './proc.mjs'
 
-const binary = process.env.SIGNET_BIN ?? new URL('../../bin/signet', import.meta.url).pathname
+/** The program under test. */
+export const binary = process.env.SIGNET_BIN ?? new URL('../../bin/signet', import.meta.url).pathname
 
 /** Reserves Signet's address, so that upstreams and apps can be registered before it starts. */
 export async function signetAddress() {
