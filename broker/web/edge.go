@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"path"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -30,6 +31,9 @@ type Info struct {
 }
 
 type infoKey struct{}
+
+// maxWord is how much of an ID is logged, in bytes. None of ours is longer.
+const maxWord = 64
 
 // RequestInfo returns the Info of a request.
 func RequestInfo(ctx context.Context) *Info {
@@ -61,12 +65,17 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.secure() {
 		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
 	}
+	if len(r.TransferEncoding) > 0 && r.ProtoMajor == 1 {
+		// It may have come with a Content-Length, which net/http drops without a word and a proxy may have
+		// believed: what follows is no request of anybody's (RFC 9112 §6.1).
+		w.Header().Set("Connection", "close")
+	}
 	if err := s.misdirected(r); err != nil {
 		s.Fail(rec, r, err)
 		return
 	}
 	h, pattern := s.mux.Handler(r)
-	if pattern == "" {
+	if pattern == "" || unclean(r.URL.EscapedPath()) {
 		s.unrouted(rec, r, h)
 		return
 	}
@@ -96,9 +105,15 @@ func (s *Site) unrouted(w http.ResponseWriter, r *http.Request, h http.Handler) 
 	case probe.status == http.StatusMethodNotAllowed:
 		w.Header().Set("Allow", probe.header.Get("Allow"))
 		e.Reason, e.Status, e.Err = "method_not_allowed", probe.status, fmt.Errorf("method %.20q", r.Method)
-	case probe.status/100 == 3: // a path that is not clean: refuse rather than send on
 	}
 	s.Fail(w, r, e)
+}
+
+// unclean tells whether a path has parts that say nothing. The mux would send the browser on, with all that
+// it had posted; such a path is refused.
+func unclean(p string) bool {
+	clean := path.Clean(p)
+	return p != clean && p != clean+"/"
 }
 
 type statusOnly struct {
@@ -130,7 +145,7 @@ func (s *Site) done(r *http.Request, rec *recorder, info *Info, took time.Durati
 		slog.Int("status", status), slog.Int64("us", took.Microseconds()), slog.String("addr", info.Addr.String()))
 	for _, f := range [...][2]string{{"app", info.App}, {"provider", info.Provider}, {"login", info.Login}, {"user", info.User}, {"reason", info.Reason}} {
 		if f[1] != "" {
-			attrs = append(attrs, slog.String(f[0], f[1]))
+			attrs = append(attrs, slog.String(f[0], f[1][:min(len(f[1]), maxWord)])) // some are a stranger's, of any length
 		}
 	}
 	if info.Err != nil {
