@@ -4,10 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
@@ -66,5 +68,23 @@ func migrateSQLite(ctx context.Context, path string) error {
 	db := sql.OpenDB(connector)
 	defer db.Close()
 	db.SetMaxOpenConns(1)
-	return migrate(ctx, db, "sqlite")
+	// There is no lock across processes as PostgreSQL has one: of two that find an empty file one fails, and
+	// finds the other's work when it looks again.
+	for range 20 {
+		if err = migrate(ctx, db, "sqlite"); err == nil || !errors.As(err, new(*goose.PartialError)) && !busy(err) {
+			return err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return err
+}
+
+// busy tells whether SQLite refused because of another process.
+func busy(err error) bool {
+	var s *sqlite.Error
+	return errors.As(err, &s) && s.Code()&0xff == 5 // SQLITE_BUSY
 }

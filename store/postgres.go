@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,6 +28,9 @@ const (
 	// statementTimeout ends an operation on a server that has stopped answering.
 	statementTimeout = 10 * time.Second
 	idleConnection   = 5 * time.Minute
+	// maxSilence is how long a connection may wait before the server is asked whether it is still there: a
+	// firewall in between may have forgotten it.
+	maxSilence = 30 * time.Second
 	// attempts bounds how often an operation is tried that another one stood in the way of.
 	attempts = 5
 )
@@ -52,7 +56,7 @@ func openPostgres(ctx context.Context, dsn string) (engine, error) {
 	d := &postgresDB{durable: pool(config, durableConns)}
 	if err := migratePostgres(ctx, d.durable); err != nil {
 		d.durable.Close()
-		return nil, fmt.Errorf("the database on %s: %w", config.Host, err)
+		return nil, fmt.Errorf("the database on %s: %s", config.Host, strings.Join(strings.Fields(err.Error()), " "))
 	}
 	relaxed := config.Copy()
 	relaxed.RuntimeParams["synchronous_commit"] = "off"
@@ -66,7 +70,11 @@ func openPostgres(ctx context.Context, dsn string) (engine, error) {
 }
 
 func pool(config *pgx.ConnConfig, size int) *sql.DB {
-	db := stdlib.OpenDB(*config)
+	// A connection that ended while it waited is noticed before anything is sent, and replaced: a write that
+	// was sent into the dark could not be tried again.
+	db := stdlib.OpenDB(*config, stdlib.OptionShouldPing(func(_ context.Context, p stdlib.ShouldPingParams) bool {
+		return p.IdleDuration > maxSilence || !quiet(p.Conn)
+	}))
 	db.SetMaxOpenConns(size)
 	db.SetMaxIdleConns(size)
 	db.SetConnMaxIdleTime(idleConnection)

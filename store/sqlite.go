@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 
 	"modernc.org/sqlite"
 )
@@ -22,9 +23,11 @@ const readers = 4
 //
 // The driver is used without database/sql in between, which would cost a third more for each statement.
 type sqliteDB struct {
-	path string
-	w    *writer
-	idle chan *sqliteConn // those that nobody reads from now
+	path   string
+	w      *writer
+	closed chan struct{}
+	once   sync.Once
+	idle   chan *sqliteConn // those that nobody reads from now
 }
 
 func openSQLite(ctx context.Context, path string) (_ engine, err error) {
@@ -34,10 +37,10 @@ func openSQLite(ctx context.Context, path string) (_ engine, err error) {
 	if err := migrateSQLite(ctx, path); err != nil {
 		return nil, sqliteSentence(path, err)
 	}
-	d := &sqliteDB{path: path, idle: make(chan *sqliteConn, readers)}
+	d := &sqliteDB{path: path, idle: make(chan *sqliteConn, readers), closed: make(chan struct{})}
 	defer func() {
-		if err != nil {
-			d.closeReaders()
+		for err != nil && len(d.idle) > 0 {
+			(<-d.idle).close()
 		}
 	}()
 	for range readers {
@@ -226,16 +229,18 @@ func (r sqliteRow) Scan(dest ...any) error {
 }
 
 func (d *sqliteDB) read(ctx context.Context, query string, args []any, each func(row) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	select {
-	case c, ok := <-d.idle:
-		if !ok {
-			return unavailable(errClosed)
-		}
+	case c := <-d.idle:
 		defer func() { d.idle <- c }()
 		_, err := c.query(query, args, each)
 		return sqliteError(err)
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-d.closed:
+		return unavailable(errClosed)
 	}
 }
 
@@ -245,16 +250,14 @@ func (d *sqliteDB) ping(ctx context.Context) error {
 	return d.read(ctx, `SELECT 1`, nil, func(row) error { return nil })
 }
 
-func (d *sqliteDB) close() error {
-	err := d.w.close()
-	return errors.Join(err, d.closeReaders())
-}
-
-func (d *sqliteDB) closeReaders() (err error) {
-	for range len(d.idle) {
-		c := <-d.idle
-		err = errors.Join(err, c.close())
-	}
+func (d *sqliteDB) close() (err error) {
+	d.once.Do(func() {
+		err = d.w.close()
+		for range readers { // also those that are in use now
+			err = errors.Join(err, (<-d.idle).close())
+		}
+		close(d.closed)
+	})
 	return err
 }
 
