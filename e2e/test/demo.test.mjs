@@ -60,7 +60,7 @@ for (const company of ['globex', 'initech']) {
 }
 
 test('the account that it names signs in with the password that it names', async () => {
-  const [, username, password] = /Signet account\s+(\S+)\s+password (\S+)/.exec(told)
+  const [, username, password] = /account\s+(\S+)\s+password (\S+)/.exec(told)
   await visit('local', async (page) => {
     assert.deepEqual(await faults(page), [])
     await page.locator('#sign-in').click()
