@@ -51,7 +51,7 @@ func (b *Broker) tryConclude(ctx context.Context, l Login, v Visitor, once []pro
 		return Turn{}, err
 	}
 	done := l
-	done.Stage, done.State, done.Identity = Finished, nil, nil
+	done.Stage, done.State, done.Identity, done.Receipt = Finished, nil, nil, nil
 	event := b.event(&l, v, LoginFinished, "")
 	event.User, event.Session = r.user.ID, s.ID
 	f := Finish{Login: &done, Once: once, NewUser: r.isNew, Link: r.link, Session: &s, Artifact: artifact, Event: event}

@@ -122,7 +122,7 @@ func byDomain(choices []*Provider, email string) *Provider {
 
 // begin starts an attempt at a provider. On an error l is as if nothing had been chosen.
 func (b *Broker) begin(ctx context.Context, l *Login, p *Provider) (providers.Next, error) {
-	l.Stage, l.Provider, l.State, l.Identity, l.Begun = AtProvider, p.ID, nil, nil, b.Now()
+	l.Stage, l.Provider, l.State, l.Identity, l.Receipt, l.Begun = AtProvider, p.ID, nil, nil, nil, b.Now()
 	a := attempt(l)
 	next, err := p.Upstream.Begin(ctx, &a)
 	if err != nil {
@@ -135,7 +135,7 @@ func (b *Broker) begin(ctx context.Context, l *Login, p *Provider) (providers.Ne
 
 // forget takes a login back to where no attempt is under way: what its upstream sent cannot be used again.
 func forget(l *Login) {
-	l.Stage, l.State, l.Begun, l.Identity = Choosing, nil, time.Time{}, nil
+	l.Stage, l.State, l.Begun, l.Identity, l.Receipt = Choosing, nil, time.Time{}, nil, nil
 }
 
 func attempt(l *Login) providers.Attempt {
@@ -172,14 +172,15 @@ func (b *Broker) Peek(ctx context.Context, id string, v Visitor) *Login {
 	return &l
 }
 
-// Show decides what a person sees of a login. choose asks for the list of providers again.
-func (b *Broker) Show(ctx context.Context, id string, v Visitor, choose bool) (Turn, error) {
+// Show decides what a person sees of a login. choose asks for the list of providers again, receipt is that
+// of a parked identity.
+func (b *Broker) Show(ctx context.Context, id string, v Visitor, choose bool, receipt string) (Turn, error) {
 	l, err := b.mine(ctx, id, v)
 	if err != nil {
 		return Turn{}, err
 	}
 	if l.Stage == Identified {
-		return b.conclude(ctx, l, v, nil)
+		return b.unpark(ctx, l, v, receipt)
 	}
 	choices := b.choices(l, b.Registry.App(l.App))
 	if p := b.Registry.Provider(l.Provider); !choose && l.Stage == AtProvider && p != nil && p.Password {
@@ -306,7 +307,7 @@ func (b *Broker) abandon(ctx context.Context, l *Login, v Visitor, reason *Error
 //
 // A reply that came with the cookie of the browser that started the login finishes it at once. One that
 // came without any (a cross-site POST carries no Lax cookie) is verified and parked: the browser is sent to
-// the login's own page, where the cookie must show up.
+// the login's own page, where the cookie must show up together with the receipt of this very reply.
 func (b *Broker) Receive(ctx context.Context, provider, id string, v Visitor, r providers.Reply) (Turn, error) {
 	p := b.Registry.Provider(provider)
 	if p == nil {
@@ -335,11 +336,7 @@ func (b *Broker) Receive(ctx context.Context, provider, id string, v Visitor, r 
 	if v.owns(&l) {
 		return b.conclude(ctx, &l, v, done.Once)
 	}
-	l.Stage = Identified
-	if err := b.update(ctx, &l, done.Once); err != nil {
-		return Turn{}, b.refused(ctx, &l, v, err)
-	}
-	return Turn{Login: l.ID, App: l.App}, nil
+	return b.park(ctx, &l, v, done.Once)
 }
 
 // expects refuses a reply that this login is not waiting for.

@@ -51,6 +51,7 @@ type Login struct {
 	State    []byte              `json:"state,omitempty"`    // its memory of the attempt
 	Begun    time.Time           `json:"begun,omitzero"`     // zero: no attempt is under way
 	Identity *providers.Identity `json:"identity,omitempty"` // parked until the right browser comes
+	Receipt  []byte              `json:"receipt,omitempty"`  // SHA-256 of what the browser that brought it was given
 }
 
 // Artifact is what an app redeems once for its tokens. The app gets the secret, the store its hash.

@@ -27,6 +27,7 @@ type Turn struct {
 	Login   string         // the login that goes on; "" when it is over
 	App     string         // the app that the login is for
 	Next    providers.Next // Redirect, Post or Ask; nil: go on at the login's own page
+	Receipt string         // of a parked identity: the browser takes it to the login's own page
 	Session *Session       // a session was started: Secret goes into this browser's cookie
 	Secret  string
 }

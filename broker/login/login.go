@@ -41,7 +41,8 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t, err := p.Broker.Show(r.Context(), id, v, r.URL.Query().Has("choose"))
+	q := r.URL.Query()
+	t, err := p.Broker.Show(r.Context(), id, v, q.Has("choose"), q.Get("receipt"))
 	if err != nil {
 		return err
 	}

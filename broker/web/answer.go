@@ -45,7 +45,11 @@ func (s *Site) Turn(w http.ResponseWriter, r *http.Request, t broker.Turn) error
 		}
 	}
 	if t.Next == nil {
-		return s.Next(w, r, providers.Redirect{URL: s.URL(LoginPath(t.Login))})
+		to := s.URL(LoginPath(t.Login))
+		if t.Receipt != "" {
+			to += "?receipt=" + url.QueryEscape(t.Receipt)
+		}
+		return s.Next(w, r, providers.Redirect{URL: to})
 	}
 	return s.Next(w, r, t.Next)
 }
