@@ -114,5 +114,7 @@ type Broker struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 	Sessions SessionLimits
-	Observe  func(Event) // is told of every event that was kept; may be nil
+	Observe  func(Event) // is told of every event; may be nil
+
+	refusals quota
 }

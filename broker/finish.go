@@ -150,6 +150,12 @@ func (b *Broker) record(ctx context.Context, e Event) {
 	if b.Observe != nil {
 		b.Observe(e)
 	}
+	if ok, first := b.refusals.take(e.Addr, e.Time); !ok {
+		if first {
+			b.Log.WarnContext(ctx, "too many refusals: no more of them are kept as events for a while", "addr", e.Addr)
+		}
+		return
+	}
 	if err := b.Store.Record(context.WithoutCancel(ctx), e); err != nil {
 		b.Log.ErrorContext(ctx, "an event was not kept", "type", e.Type, "reason", e.Reason, "error", err)
 	}

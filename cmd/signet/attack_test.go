@@ -48,7 +48,45 @@ func TestParkedIdentityIsNotKeptForLong(t *testing.T) {
 		t.Errorf("an identity of long ago is taken: %v", got)
 	}
 	// The login goes on all the same.
-	if got := b.get(parked.location.Path); got.status != http.StatusOK || !got.has("choose") {
+	if got := b.get(parked.location.Path); got.status != http.StatusSeeOther || !strings.HasPrefix(got.location.String(), w.initech.URL) {
 		t.Errorf("no way on: %v", got)
 	}
+}
+
+// Events are never removed, so what strangers can add must end somewhere.
+func TestStrangersCannotFillTheDatabaseWithEvents(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	refuse := func() int {
+		for range 1100 {
+			if p := b.get("/callback/globex?state=x&code=y"); p.status != http.StatusBadRequest {
+				t.Fatalf("callback = %v", p)
+			}
+		}
+		return w.count("SELECT count(*) FROM events")
+	}
+	if n := refuse(); n != 1000 {
+		t.Errorf("%d events of 1100 refusals, want 1000", n)
+	}
+	if n := strings.Count(w.log.String(), "too many refusals"); n != 1 {
+		t.Errorf("said %d times, want once", n)
+	}
+	if got := w.browser().signIn(webApp, "globex", "ann"); got.Get("code") == "" {
+		t.Error("nobody can sign in any more")
+	}
+	if n := w.count("SELECT count(*) FROM events WHERE type = 'login.finished'"); n != 1 {
+		t.Errorf("%d finished logins are kept, want 1", n)
+	}
+	w.pass(time.Hour)
+	if n := refuse(); n != 2001 {
+		t.Errorf("%d events an hour later, want 2001", n)
+	}
+}
+
+func (w *world) count(query string) (n int) {
+	w.t.Helper()
+	if err := w.db().QueryRow(query).Scan(&n); err != nil {
+		w.t.Fatal(err)
+	}
+	return n
 }
