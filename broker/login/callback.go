@@ -27,21 +27,21 @@ func (p *Pages) receive(w http.ResponseWriter, r *http.Request, name, missing st
 	info := web.RequestInfo(r.Context())
 	info.Provider = provider
 	var values url.Values
-	var err error
+	v, err := p.Site.Visitor(r)
+	if err != nil {
+		return err
+	}
 	if r.Method == http.MethodPost {
 		values, err = web.Form(w, r, web.MessageLimit)
 	} else {
 		values, err = web.Query(r)
 	}
-	if err != nil {
-		return err
-	}
-	v, err := p.Site.Visitor(r)
-	if err != nil {
-		return err
-	}
-	id, err := web.Single(values, name)
-	if err == nil && id == "" {
+	id := values.Get(name)
+	switch {
+	case err != nil:
+	case len(values[name]) > 1:
+		err = providers.Refuse("malformed", "%s comes more than once", name)
+	case id == "":
 		err = providers.Refuse(missing, "no %s", name)
 	}
 	if err != nil {
