@@ -24,9 +24,10 @@ type resolved struct {
 // resolve finds or makes the user of a login's identity. A user is found by (provider, subject) and by
 // nothing else: an e-mail address never links accounts.
 func (b *Broker) resolve(ctx context.Context, l *Login) (resolved, error) {
-	p := b.Registry.Provider(l.Provider)
-	if p == nil {
-		return resolved{}, providers.Refuse("idp_disabled", "provider %q is gone", l.Provider)
+	// Again, because a parked identity may have waited while the configuration changed.
+	p, app := b.Registry.Provider(l.Provider), b.Registry.App(l.App)
+	if p == nil || app == nil || !b.allowed(l, app, p.ID) {
+		return resolved{}, providers.Refuse("idp_disabled", "app %q may not use provider %q any more", l.App, l.Provider)
 	}
 	attrs, err := p.Mapping.Apply(ctx, l.Identity.Claims)
 	if err != nil {
