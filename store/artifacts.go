@@ -19,7 +19,7 @@ func (db *DB) Artifact(ctx context.Context, hash []byte) (a broker.Artifact, u b
 	var expires, alive int64
 	now := db.now()
 	err = db.one(ctx, `SELECT a.hash, a.app, a.user_id, a.session, a.provider, a.data, a.expires, a.family,
-CASE WHEN s.idle > $2 AND s.ends > $3 THEN 1 ELSE 0 END, `+userColumns+`
+CASE WHEN s.idle > $2 AND s.ends > $3 AND s.epoch = u.epoch THEN 1 ELSE 0 END, `+userColumns+`
 FROM artifacts a JOIN users u ON u.id = a.user_id LEFT JOIN sessions s ON s.id = a.session WHERE a.hash = $1`,
 		[]any{hash, now, now},
 		append([]any{&a.Hash, &a.App, &a.User, &a.Session, &a.Provider, &data, &expires, &a.Family, &alive}, r.dest()...)...)
@@ -37,8 +37,8 @@ FROM artifacts a JOIN users u ON u.id = a.user_id LEFT JOIN sessions s ON s.id =
 // addArtifact adds an artifact of a user who may sign in.
 func addArtifact(a broker.Artifact) step {
 	return step{
-		sql: `INSERT INTO artifacts (hash, app, user_id, session, provider, data, expires, family)
-SELECT $1, $2, u.id, $4, $5, $6, $7, $8 FROM users u WHERE u.id = $3 AND u.disabled = 0 ON CONFLICT DO NOTHING`,
+		sql: `INSERT INTO artifacts (hash, app, user_id, epoch, session, provider, data, expires, family)
+SELECT $1, $2, u.id, u.epoch, $4, $5, $6, $7, $8 FROM users u WHERE u.id = $3 AND u.disabled = 0 ON CONFLICT DO NOTHING`,
 		args: []any{a.Hash, a.App, a.User, a.Session, a.Provider, string(a.Data), ms(a.Expires), a.Family},
 		none: broker.ErrConflict,
 	}
@@ -50,14 +50,15 @@ var errSpent = errors.New("artifact not good")
 // spend takes a good artifact for a family. Of two who try, one finds it.
 func (db *DB) spend(hash []byte, family string) step {
 	return step{
-		sql:  `UPDATE artifacts SET family = $2 WHERE hash = $1 AND family = '' AND expires > $3`,
+		sql: `UPDATE artifacts SET family = $2 WHERE hash = $1 AND family = '' AND expires > $3
+AND epoch = (SELECT u.epoch FROM users u WHERE u.id = artifacts.user_id AND u.disabled = 0)`,
 		args: []any{hash, family, db.now()},
 		none: errSpent,
 	}
 }
 
-// Redeem implements token.Store. A user who was disabled meanwhile gets broker.ErrNotFound, and the
-// artifact stays as it was.
+// Redeem implements token.Store. An artifact of a user whose sessions were ended since it was made is
+// broker.ErrNotFound.
 func (db *DB) Redeem(ctx context.Context, hash []byte, f token.Family, e, replay broker.Event) error {
 	err := db.engine.write(ctx, op{steps: []step{db.spend(hash, f.ID), addFamily(f), db.record(e)}})
 	if errors.Is(err, errSpent) {

@@ -9,11 +9,11 @@ import (
 	"github.com/signet-broker/signet/broker/token"
 )
 
-// addFamily adds a family of a user who may sign in.
+// addFamily adds a family. That its user may sign in is known from the artifact that is spent with it.
 func addFamily(f token.Family) step {
 	return step{
-		sql: `INSERT INTO families (id, app, user_id, session, provider, scope, auth_time, amr, acr, offline, generation, rotated, created, expires, ends, revoked)
-SELECT $1, $2, u.id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 FROM users u WHERE u.id = $3 AND u.disabled = 0`,
+		sql: `INSERT INTO families (id, app, user_id, epoch, session, provider, scope, auth_time, amr, acr, offline, generation, rotated, created, expires, ends, revoked)
+SELECT $1, $2, u.id, u.epoch, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 FROM users u WHERE u.id = $3`,
 		args: []any{
 			f.ID, f.App, f.User, f.Session, f.Provider, list(f.Scope), ms(f.AuthTime), list(f.AMR), f.ACR, flag(f.Offline), f.Generation,
 			ms(f.Rotated), ms(f.Created), ms(f.Expires), ms(f.Ends), flag(f.Revoked),
@@ -29,7 +29,7 @@ func (db *DB) Family(ctx context.Context, id string) (f token.Family, u broker.U
 	var authTime, offline, rotated, created, expires, ends, revoked int64
 	now := db.now()
 	err = db.one(ctx, `SELECT f.id, f.app, f.user_id, f.session, f.provider, f.scope, f.auth_time, f.amr, f.acr, f.offline, f.generation, f.rotated, f.created,
-f.expires, f.ends, f.revoked, `+userColumns+` FROM families f JOIN users u ON u.id = f.user_id WHERE f.id = $1 AND f.expires > $2 AND f.ends > $3`,
+f.expires, f.ends, CASE WHEN f.epoch = u.epoch THEN f.revoked ELSE 1 END, `+userColumns+` FROM families f JOIN users u ON u.id = f.user_id WHERE f.id = $1 AND f.expires > $2 AND f.ends > $3`,
 		[]any{id, now, now},
 		append([]any{&f.ID, &f.App, &f.User, &f.Session, &f.Provider, &scope, &authTime, &amr, &f.ACR, &offline, &f.Generation, &rotated, &created,
 			&expires, &ends, &revoked}, r.dest()...)...)
@@ -48,6 +48,9 @@ f.expires, f.ends, f.revoked, `+userColumns+` FROM families f JOIN users u ON u.
 	return f, u, err
 }
 
+// current holds for a family whose user's sessions have not been ended since.
+const current = `epoch = (SELECT u.epoch FROM users u WHERE u.id = families.user_id)`
+
 // Rotate implements token.Store. A family that has expired is broker.ErrConflict too.
 func (db *DB) Rotate(ctx context.Context, id string, from int64, rotated, expires time.Time) error {
 	if !storable([]any{id}) {
@@ -56,7 +59,7 @@ func (db *DB) Rotate(ctx context.Context, id string, from int64, rotated, expire
 	now := db.now()
 	return db.engine.write(ctx, op{steps: []step{{
 		sql: `UPDATE families SET generation = generation + 1, rotated = $3, expires = $4
-WHERE id = $1 AND generation = $2 AND revoked = 0 AND expires > $5 AND ends > $6`,
+WHERE id = $1 AND generation = $2 AND revoked = 0 AND expires > $5 AND ends > $6 AND ` + current,
 		args: []any{id, from, ms(rotated), ms(expires), now, now},
 		none: broker.ErrConflict,
 	}}})
@@ -68,7 +71,7 @@ func (db *DB) Revoke(ctx context.Context, id string, e broker.Event) error {
 		return nil
 	}
 	err := db.engine.write(ctx, op{steps: []step{{
-		sql: `UPDATE families SET revoked = 1 WHERE id = $1 AND revoked = 0`, args: []any{id}, none: errNothing,
+		sql: `UPDATE families SET revoked = 1 WHERE id = $1 AND revoked = 0 AND ` + current, args: []any{id}, none: errNothing,
 	}, db.record(e)}})
 	if errors.Is(err, errNothing) {
 		return nil

@@ -15,7 +15,7 @@ func (db *DB) Session(ctx context.Context, hash []byte) (s broker.Session, u bro
 	var authTime, created, seen, idle, ends int64
 	now := db.now()
 	err = db.one(ctx, `SELECT s.id, s.hash, s.user_id, s.provider, s.subject, s.upstream, s.auth_time, s.amr, s.acr, s.created, s.seen, s.idle, s.ends,
-`+userColumns+` FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.hash = $1 AND s.idle > $2 AND s.ends > $3`,
+`+userColumns+` FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.hash = $1 AND s.idle > $2 AND s.ends > $3 AND s.epoch = u.epoch`,
 		[]any{hash, now, now},
 		append([]any{&s.ID, &s.Hash, &s.User, &s.Provider, &s.Subject, &s.Upstream, &authTime, &amr, &s.ACR, &created, &seen, &idle, &ends}, r.dest()...)...)
 	if err != nil {
@@ -65,13 +65,13 @@ func endSession(id string) []step {
 func addSession(s broker.Session, again bool) step {
 	conflict := `ON CONFLICT DO NOTHING`
 	if again {
-		conflict = `ON CONFLICT (id) DO UPDATE SET hash = excluded.hash, provider = excluded.provider, subject = excluded.subject,
+		conflict = `ON CONFLICT (id) DO UPDATE SET hash = excluded.hash, epoch = excluded.epoch, provider = excluded.provider, subject = excluded.subject,
 upstream = excluded.upstream, auth_time = excluded.auth_time, amr = excluded.amr, acr = excluded.acr, created = excluded.created,
 seen = excluded.seen, idle = excluded.idle, ends = excluded.ends WHERE sessions.user_id = excluded.user_id`
 	}
 	return step{
-		sql: `INSERT INTO sessions (id, hash, user_id, provider, subject, upstream, auth_time, amr, acr, created, seen, idle, ends)
-SELECT $1, $2, u.id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 FROM users u WHERE u.id = $3 AND u.disabled = 0 ` + conflict,
+		sql: `INSERT INTO sessions (id, hash, user_id, epoch, provider, subject, upstream, auth_time, amr, acr, created, seen, idle, ends)
+SELECT $1, $2, u.id, u.epoch, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 FROM users u WHERE u.id = $3 AND u.disabled = 0 ` + conflict,
 		args: []any{s.ID, s.Hash, s.User, s.Provider, s.Subject, s.Upstream, ms(s.AuthTime), list(s.AMR), s.ACR, ms(s.Created), ms(s.Seen), ms(s.Idle), ms(s.Ends)},
 		none: broker.ErrConflict,
 	}

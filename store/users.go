@@ -102,8 +102,7 @@ func (db *DB) Links(ctx context.Context, userID string) ([]broker.Link, error) {
 }
 
 // SetDisabled disables a user or enables them again. Either way all of their sessions end and all of their
-// families are revoked: with enabling, those that began while the user was being disabled elsewhere.
-// broker.ErrNotFound: there is no such user.
+// families are revoked. broker.ErrNotFound: there is no such user.
 func (db *DB) SetDisabled(ctx context.Context, userID string, disabled bool, e broker.Event) error {
 	if !storable([]any{userID}) {
 		return broker.ErrNotFound
@@ -111,24 +110,18 @@ func (db *DB) SetDisabled(ctx context.Context, userID string, disabled bool, e b
 	if e.User == "" {
 		e.User = userID
 	}
-	return db.engine.write(ctx, op{steps: append([]step{{
-		sql: `UPDATE users SET disabled = $2, updated = $3 WHERE id = $1`, args: []any{userID, flag(disabled), db.now()}, none: broker.ErrNotFound,
-	}, db.record(e)}, signOut(userID)...)})
-}
-
-// signOut ends all that a user has open.
-func signOut(userID string) []step {
-	return []step{
-		{sql: `DELETE FROM sessions WHERE user_id = $1`, args: []any{userID}},
-		{sql: `UPDATE families SET revoked = 1 WHERE user_id = $1 AND revoked = 0`, args: []any{userID}},
-	}
+	return db.engine.write(ctx, op{steps: []step{{
+		sql:  `UPDATE users SET disabled = $2, epoch = epoch + 1, updated = $3 WHERE id = $1`,
+		args: []any{userID, flag(disabled), db.now()},
+		none: broker.ErrNotFound,
+	}, db.record(e)}})
 }
 
 // addUser adds a user.
 func addUser(u broker.User) (step, error) {
 	attributes, err := attributesJSON(u)
 	return step{
-		sql:  `INSERT INTO users (id, email, attributes, disabled, created, updated) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
+		sql:  `INSERT INTO users (id, email, attributes, disabled, epoch, created, updated) VALUES ($1, $2, $3, $4, 0, $5, $6) ON CONFLICT DO NOTHING`,
 		args: []any{u.ID, email(u), attributes, flag(u.Disabled), ms(u.Created), ms(u.Updated)},
 		none: broker.ErrConflict,
 	}, err

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 )
 
@@ -96,8 +97,10 @@ func (w *writer) run() {
 	}
 }
 
-// fill takes what else is waiting, without waiting for it.
+// fill takes what else is waiting. It lets everybody run once who could, so that those who were just
+// answered come along, and a commit is shared by more.
 func (w *writer) fill(batch []*job) []*job {
+	runtime.Gosched()
 	for len(batch) < maxBatch {
 		select {
 		case j := <-w.queue:

@@ -104,6 +104,18 @@ func testDisable(t *testing.T, b *bench) {
 	if len(events) != 1 || err != nil {
 		t.Fatalf("events of disabling = %v, %v", events, err)
 	}
+	want(t, "Rotate of a family from before", b.db.Rotate(ctx, fam.ID, 1, b.now(), b.now().Add(time.Hour)), broker.ErrConflict)
+	// What was begun before stays ended, though the user may sign in again.
+	early := b.signedIn(t)
+	want(t, "SetDisabled", b.db.SetDisabled(ctx, early.User.ID, true, event(broker.UserDisabled)), nil)
+	want(t, "SetDisabled", b.db.SetDisabled(ctx, early.User.ID, false, event(broker.UserEnabled)), nil)
+	_, _, err = b.db.Session(ctx, early.Session.Hash)
+	want(t, "Session from before", err, broker.ErrNotFound)
+	_, _, alive, err := b.db.Artifact(ctx, early.Artifact.Hash)
+	if err != nil || alive {
+		t.Fatalf("Artifact from before = %v, %v, want its session dead", alive, err)
+	}
+	want(t, "Redeem of an artifact from before", b.db.Redeem(ctx, early.Artifact.Hash, Family(b.now(), early.Session), event("x"), event("y")), broker.ErrNotFound)
 	// Between the look at an artifact and its redemption.
 	late := b.signedIn(t)
 	want(t, "SetDisabled", b.db.SetDisabled(ctx, late.User.ID, true, event(broker.UserDisabled)), nil)

@@ -4,11 +4,14 @@ CREATE TABLE meta (
 	value TEXT NOT NULL
 );
 
+-- Whatever a user has open carries the epoch it was begun in, and has ended when the user's is another.
+-- So everything of a user ends by one write, also what is being written elsewhere just then.
 CREATE TABLE users (
 	id         TEXT NOT NULL PRIMARY KEY,
 	email      TEXT NOT NULL,
 	attributes TEXT NOT NULL,
 	disabled   BIGINT NOT NULL,
+	epoch      BIGINT NOT NULL,
 	created    BIGINT NOT NULL,
 	updated    BIGINT NOT NULL
 );
@@ -50,10 +53,13 @@ CREATE TABLE once (
 );
 CREATE INDEX once_until ON once (until);
 
+-- The tables that follow name their user without a foreign key: their rows are made from the user's, and
+-- users are never removed.
 CREATE TABLE sessions (
-	id        TEXT NOT NULL PRIMARY KEY,
-	hash      BYTEA NOT NULL UNIQUE,
-	user_id   TEXT NOT NULL REFERENCES users (id),
+	hash      BYTEA NOT NULL PRIMARY KEY,
+	id        TEXT NOT NULL UNIQUE,
+	user_id   TEXT NOT NULL,
+	epoch     BIGINT NOT NULL,
 	provider  TEXT NOT NULL,
 	subject   TEXT NOT NULL,
 	upstream  TEXT NOT NULL,
@@ -65,14 +71,14 @@ CREATE TABLE sessions (
 	idle      BIGINT NOT NULL,
 	ends      BIGINT NOT NULL
 );
-CREATE INDEX sessions_user ON sessions (user_id);
 CREATE INDEX sessions_idle ON sessions (idle);
 
 -- family is '' while the artifact is good, '-' when it was spent for nothing.
 CREATE TABLE artifacts (
 	hash     BYTEA NOT NULL PRIMARY KEY,
 	app      TEXT NOT NULL,
-	user_id  TEXT NOT NULL REFERENCES users (id),
+	user_id  TEXT NOT NULL,
+	epoch    BIGINT NOT NULL,
 	session  TEXT NOT NULL,
 	provider TEXT NOT NULL,
 	data     TEXT NOT NULL,
@@ -84,7 +90,8 @@ CREATE INDEX artifacts_expires ON artifacts (expires);
 CREATE TABLE families (
 	id         TEXT NOT NULL PRIMARY KEY,
 	app        TEXT NOT NULL,
-	user_id    TEXT NOT NULL REFERENCES users (id),
+	user_id    TEXT NOT NULL,
+	epoch      BIGINT NOT NULL,
 	session    TEXT NOT NULL,
 	provider   TEXT NOT NULL,
 	scope      TEXT NOT NULL,
@@ -99,8 +106,7 @@ CREATE TABLE families (
 	ends       BIGINT NOT NULL,
 	revoked    BIGINT NOT NULL
 );
-CREATE INDEX families_user ON families (user_id);
-CREATE INDEX families_session ON families (session);
+CREATE INDEX families_session ON families (session) WHERE offline = 0;
 CREATE INDEX families_expires ON families (expires);
 
 CREATE TABLE keys (

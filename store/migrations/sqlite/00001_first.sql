@@ -4,11 +4,14 @@ CREATE TABLE meta (
 	value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Whatever a user has open carries the epoch it was begun in, and has ended when the user's is another.
+-- So everything of a user ends by one write, also what is being written elsewhere just then.
 CREATE TABLE users (
 	id         TEXT NOT NULL PRIMARY KEY,
 	email      TEXT NOT NULL,
 	attributes TEXT NOT NULL,
 	disabled   INTEGER NOT NULL,
+	epoch      INTEGER NOT NULL,
 	created    INTEGER NOT NULL,
 	updated    INTEGER NOT NULL
 ) STRICT;
@@ -50,10 +53,13 @@ CREATE TABLE once (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX once_until ON once (until);
 
+-- The tables that follow name their user without a foreign key: their rows are made from the user's, and
+-- users are never removed.
 CREATE TABLE sessions (
-	id        TEXT NOT NULL PRIMARY KEY,
-	hash      BLOB NOT NULL UNIQUE,
-	user_id   TEXT NOT NULL REFERENCES users (id),
+	hash      BLOB NOT NULL PRIMARY KEY,
+	id        TEXT NOT NULL UNIQUE,
+	user_id   TEXT NOT NULL,
+	epoch     INTEGER NOT NULL,
 	provider  TEXT NOT NULL,
 	subject   TEXT NOT NULL,
 	upstream  TEXT NOT NULL,
@@ -64,27 +70,28 @@ CREATE TABLE sessions (
 	seen      INTEGER NOT NULL,
 	idle      INTEGER NOT NULL,
 	ends      INTEGER NOT NULL
-) STRICT;
-CREATE INDEX sessions_user ON sessions (user_id);
+) STRICT, WITHOUT ROWID;
 CREATE INDEX sessions_idle ON sessions (idle);
 
 -- family is '' while the artifact is good, '-' when it was spent for nothing.
 CREATE TABLE artifacts (
 	hash     BLOB NOT NULL PRIMARY KEY,
 	app      TEXT NOT NULL,
-	user_id  TEXT NOT NULL REFERENCES users (id),
+	user_id  TEXT NOT NULL,
+	epoch    INTEGER NOT NULL,
 	session  TEXT NOT NULL,
 	provider TEXT NOT NULL,
 	data     TEXT NOT NULL,
 	expires  INTEGER NOT NULL,
 	family   TEXT NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX artifacts_expires ON artifacts (expires);
 
 CREATE TABLE families (
 	id         TEXT NOT NULL PRIMARY KEY,
 	app        TEXT NOT NULL,
-	user_id    TEXT NOT NULL REFERENCES users (id),
+	user_id    TEXT NOT NULL,
+	epoch      INTEGER NOT NULL,
 	session    TEXT NOT NULL,
 	provider   TEXT NOT NULL,
 	scope      TEXT NOT NULL,
@@ -98,9 +105,8 @@ CREATE TABLE families (
 	expires    INTEGER NOT NULL,
 	ends       INTEGER NOT NULL,
 	revoked    INTEGER NOT NULL
-) STRICT;
-CREATE INDEX families_user ON families (user_id);
-CREATE INDEX families_session ON families (session);
+) STRICT, WITHOUT ROWID;
+CREATE INDEX families_session ON families (session) WHERE offline = 0;
 CREATE INDEX families_expires ON families (expires);
 
 CREATE TABLE keys (
