@@ -44,8 +44,12 @@ var groups = []group{
 	{name: "token", rows: tokenRows, edit: []func(string) string{withOddApp}},
 	{name: "refresh", rows: refreshRows},
 	{name: "bearer", rows: bearerRows},
+	{name: "saml", rows: samlRows},
+	{name: "oidc", rows: oidcRows, edit: []func(string) string{withRowProviders}},
 	{name: "session", rows: sessionRows},
 	{name: "logout", rows: logoutRows},
+	{name: "edge", rows: edgeRows},
+	{name: "guess", rows: guessRows},
 }
 
 // tally counts ids, not rows.
@@ -124,9 +128,11 @@ func (w *world) closeCleanly(y *tally) {
 		y.panics += n
 		w.t.Errorf("%d panics\n%s", n, log)
 	}
-	for _, s := range secretsIn(log) {
+	told := secretsIn(log)
+	for _, s := range told {
 		w.t.Errorf("the log tells a secret: %s", s)
 	}
+	y.note(row{id: "P-196"}, len(told) == 0)
 }
 
 // plannedPanic is what a row panics with to see what comes of it.
