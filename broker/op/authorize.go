@@ -32,7 +32,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p.Site.Known(w, &visitor)
+	p.Site.Known(w, r, &visitor)
 	turn, err := p.Broker.Start(r.Context(), login, visitor)
 	if err != nil {
 		info.Login = turn.Login

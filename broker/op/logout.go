@@ -42,7 +42,7 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	default:
-		p.Site.Known(w, &visitor)
+		p.Site.Known(w, r, &visitor)
 		return p.Site.ConfirmLogout(w, r, visitor, req.app, req.form)
 	}
 	app := ""

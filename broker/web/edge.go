@@ -25,6 +25,7 @@ type Info struct {
 	App       string
 	Provider  string
 	Login     string
+	Browser   []byte // Visitor.Browser, when the answer to this request gives it its cookie
 	User      string
 	Reason    string // why it was refused
 	Err       error  // the same for the log

@@ -25,7 +25,7 @@ func (s *Site) cookieName(what string) string {
 // Visitor says which browser a request came from, and who is signed in there.
 func (s *Site) Visitor(r *http.Request) (broker.Visitor, error) {
 	info := RequestInfo(r.Context())
-	v := broker.Visitor{Addr: info.Addr, RequestID: info.RequestID}
+	v := broker.Visitor{Browser: info.Browser, Addr: info.Addr, RequestID: info.RequestID}
 	if secret := cookie(r, s.cookieName("browser")); secret != "" {
 		sum := sha256.Sum256([]byte(secret))
 		v.Browser = sum[:]
@@ -42,13 +42,14 @@ func (s *Site) Visitor(r *http.Request) (broker.Visitor, error) {
 }
 
 // Known gives the visitor's browser its cookie, if it has none.
-func (s *Site) Known(w http.ResponseWriter, v *broker.Visitor) {
+func (s *Site) Known(w http.ResponseWriter, r *http.Request, v *broker.Visitor) {
 	if v.Browser != nil {
 		return
 	}
 	secret := rand.Text() + rand.Text()
 	sum := sha256.Sum256([]byte(secret))
 	v.Browser = sum[:]
+	RequestInfo(r.Context()).Browser = v.Browser // an error page of this very answer is for the same browser
 	http.SetCookie(w, &http.Cookie{Name: s.cookieName("browser"), Value: secret, Path: "/", MaxAge: browserAge, Secure: s.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode})
 }
 
