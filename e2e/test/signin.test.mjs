@@ -104,7 +104,7 @@ test('tokens are refreshed and revoked', async () => {
   })
 })
 
-test('logout at one app ends the session, and refresh for the other', async () => {
+test('logout at one app ends the session for every app', async () => {
   await stage.visit('logout', async (page) => {
     await signIn(stage, page, { at: 'globex', as: 'ann' })
     assert.equal(await hasSession(page, stage.otherApp), true)
