@@ -169,6 +169,11 @@ func (p *provider) signIn(ctx context.Context, name, word string, r providers.Re
 	if err != nil || !ok {
 		return nil, err
 	}
+	// The hash may have waited seconds for its turn. A password that was replaced meanwhile, which ended all
+	// sessions, must not begin another.
+	if now, _, err := p.store.Account(ctx, p.env.ID, name); err != nil || now.Hash != account.Hash {
+		return nil, err
+	}
 	if err := p.throttle.succeeded(ctx, g, seen); err != nil {
 		return nil, err
 	}
