@@ -109,7 +109,7 @@ func direct(choices []*Provider, hint string, selectUser bool) *Provider {
 
 func byDomain(choices []*Provider, email string) *Provider {
 	domain := emailDomain(email)
-	if domain == "" {
+	if domain == "" || len(email) > maxEmail {
 		return nil
 	}
 	for _, p := range choices {
