@@ -32,6 +32,9 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if p.foreign(r, visitor) {
+		return p.again(w, r, "/authorize", v)
+	}
 	p.Site.Known(w, r, &visitor)
 	turn, err := p.Broker.Start(r.Context(), login, visitor)
 	if err != nil {

@@ -35,6 +35,9 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if p.foreign(r, visitor) {
+		return p.again(w, r, "/logout", v)
+	}
 	switch {
 	case visitor.Session == nil, p.names(req.hint, visitor):
 	case r.Method == http.MethodPost && v.Has("confirm"):

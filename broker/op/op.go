@@ -17,6 +17,7 @@ import (
 	"github.com/signet-broker/signet/broker/keys"
 	"github.com/signet-broker/signet/broker/token"
 	"github.com/signet-broker/signet/broker/web"
+	"github.com/signet-broker/signet/providers"
 )
 
 // Name is this door's, in Login.Door.
@@ -67,6 +68,32 @@ func (p *Provider) Register() error {
 	s.API("GET /.well-known/oauth-authorization-server", p.configuration)
 	s.API("GET /jwks", p.jwks)
 	return nil
+}
+
+// maxAddress is the longest query that every server and proxy takes.
+const maxAddress = 4 << 10
+
+// foreign tells whether another site's page has posted a form, which brings none of our cookies because they
+// are SameSite=Lax. Such a request says nothing of its browser: a cookie that was made or removed for it
+// would take the place of one that the browser has.
+func (p *Provider) foreign(r *http.Request, v broker.Visitor) bool {
+	if r.Method != http.MethodPost || v.Browser != nil || v.Session != nil {
+		return false
+	}
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
+		return site == "cross-site"
+	}
+	origin := r.Header.Get("Origin")
+	return origin != "" && origin != p.Site.Issuer.Scheme+"://"+p.Site.Issuer.Host
+}
+
+// again has the browser come once more by GET, which brings its cookies.
+func (p *Provider) again(w http.ResponseWriter, r *http.Request, path string, v url.Values) error {
+	query := v.Encode()
+	if len(query) > maxAddress {
+		return providers.Refuse("invalid_request", "a form of %d bytes from another site", len(query))
+	}
+	return p.Site.Next(w, r, providers.Redirect{URL: p.Site.URL(path) + "?" + query})
 }
 
 // values reads a request's parameters: the query of a GET, the form of a POST.

@@ -1,13 +1,18 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/signet-broker/signet/broker"
+	"github.com/signet-broker/signet/broker/op"
+	"github.com/signet-broker/signet/store"
 )
 
 // An attacker starts a login, has somebody else sign in for it (their identity provider posts the answer
@@ -89,4 +94,137 @@ func (w *world) count(query string) (n int) {
 		w.t.Fatal(err)
 	}
 	return n
+}
+
+// A page of another site can have a browser post here, without its Lax cookies but as a navigation, so that
+// the cookies of the answer count.
+func TestForeignFormTouchesNoCookie(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	b.signIn(webApp, "globex", "ann")
+	for name, header := range map[string]http.Header{
+		"fetch metadata":          {"Origin": {"https://evil.example"}, "Sec-Fetch-Site": {"cross-site"}},
+		"origin":                  {"Origin": {"https://evil.example"}},
+		"origin of nobody":        {"Origin": {"null"}},
+		"metadata without origin": {"Sec-Fetch-Site": {"cross-site"}},
+	} {
+		for path, form := range map[string]url.Values{"/logout": {}, "/authorize": authorizeQuery(webApp, url.Values{"provider": {"globex"}})} {
+			foreign := w.browser() // the same person's, but no cookie goes with it
+			foreign.header = header
+			p := foreign.post(path, form)
+			if p.header.Get("Set-Cookie") != "" || p.status != http.StatusSeeOther {
+				t.Errorf("%s with %s: %v, cookies %q", path, name, p, p.header.Values("Set-Cookie"))
+				continue
+			}
+			if p.location.Path != path {
+				t.Errorf("%s with %s is sent to %v", path, name, p.location)
+			}
+			// What follows carries the cookies: the app is answered, and signing out is asked about.
+			switch p := b.get(p.location.String()); path {
+			case "/logout":
+				if !p.has("logout") {
+					t.Errorf("%s with %s: not asked: %v", path, name, p)
+				}
+			case "/authorize":
+				if b.atApp(p).Get("code") == "" {
+					t.Errorf("%s with %s: %v", path, name, p)
+				}
+			}
+		}
+	}
+	if b.atApp(b.authorize(webApp, url.Values{"prompt": {"none"}})).Get("code") == "" {
+		t.Error("signed out by another site's page")
+	}
+	foreign := w.browser()
+	foreign.header.Set("Sec-Fetch-Site", "cross-site")
+	if p := foreign.post("/authorize", authorizeQuery(webApp, url.Values{"state": {strings.Repeat("s", 5000)}})); p.status != http.StatusBadRequest {
+		t.Errorf("a form that is too long for an address: %v", p)
+	}
+}
+
+func TestLogLineIsBounded(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	b.post("/saml/initech/acs", url.Values{"RelayState": {strings.Repeat("r", 500_000)}, "SAMLResponse": {"x"}})
+	b.get("/login/" + strings.Repeat("l", 20_000))
+	for line := range strings.Lines(w.log.String()) {
+		if len(line) > 2000 {
+			t.Errorf("a line of %d bytes: %.200s", len(line), line)
+		}
+	}
+}
+
+func TestUserinfoOfWhatWasTakenAway(t *testing.T) {
+	for name, change := range map[string][2]string{
+		"its provider is disabled":       {"{id: globex, kind: oidc,", "{id: globex, disabled: true, kind: oidc,"},
+		"the app may use it no more":     {"id: web, name: Acme Web,", "id: web, name: Acme Web, providers: [hooli],"},
+		"the app is not registered more": {"{id: web,", "{id: web2,"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, func(c string) string { return strings.Replace(c, ", providers: [globex]", "", 1) })
+			a := w.tokens(webApp, "globex", "ann")
+			if p := w.userinfo(a.Access); p.status != http.StatusOK {
+				t.Fatalf("userinfo = %v", p)
+			}
+			text := strings.Replace(w.config, change[0], change[1], 1)
+			if text == w.config {
+				t.Fatalf("%q is not in the configuration", change[0])
+			}
+			if err := os.WriteFile(w.configFile(), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			w.restart()
+			if p := w.userinfo(a.Access); p.status != http.StatusUnauthorized {
+				t.Errorf("userinfo = %v", p)
+			}
+		})
+	}
+}
+
+// disabling is a store in which a user is disabled right after a code of theirs was looked at.
+type disabling struct {
+	*store.DB
+	t *testing.T
+}
+
+func (d disabling) Artifact(ctx context.Context, hash []byte) (broker.Artifact, broker.User, bool, error) {
+	a, u, alive, err := d.DB.Artifact(ctx, hash)
+	if derr := d.SetDisabled(ctx, u.ID, true, broker.Event{Type: broker.UserDisabled}); derr != nil {
+		d.t.Fatal(derr)
+	}
+	return a, u, alive, err
+}
+
+func TestUserDisabledWhileTheirCodeIsRedeemed(t *testing.T) {
+	w := newWorld(t)
+	got := w.browser().signIn(webApp, "globex", "ann")
+	g := &op.CodeGrant{Store: disabling{w.signet.db, t}, Now: w.now}
+	form := url.Values{"code": {got.Get("code")}, "redirect_uri": {callbackURI}, "code_verifier": {verifier}}
+	a, err := g.Authorize(t.Context(), w.signet.site.Broker.Registry.App(webApp), form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = a.Commit(t.Context())
+	if e := (*op.Error)(nil); !errors.As(err, &e) || e.Code != "invalid_grant" {
+		t.Errorf("Commit = %v, want invalid_grant", err)
+	}
+	if n := w.counts()["families"]; n != 0 {
+		t.Errorf("%d families", n)
+	}
+}
+
+// An app's providers changed while somebody was typing.
+func TestPasswordForAnAppThatMayNotUseItAnyMore(t *testing.T) {
+	w := newWorld(t)
+	w.addAccount("ann", "ann@acme.example")
+	b := w.browser()
+	form := b.get(b.authorize(webApp, url.Values{"provider": {"local"}}).location.String())
+	text := strings.Replace(w.config, "id: web, name: Acme Web,", "id: web, name: Acme Web, providers: [globex],", 1)
+	if err := os.WriteFile(w.configFile(), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	if p := b.password(form, "ann", "correct horse battery"); p.status != http.StatusBadRequest || w.counts()["sessions"] != 0 {
+		t.Errorf("signed in: %v, %v", p, w.counts())
+	}
 }
