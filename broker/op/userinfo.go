@@ -2,6 +2,7 @@ package op
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -26,6 +27,9 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	if err == nil && !slices.Contains(a.Scope, "openid") {
 		err = oauth("insufficient_scope", "the access token lacks the scope openid")
 	}
+	if err == nil {
+		err = p.stillUsed(a.Family)
+	}
 	if err != nil {
 		p.challenge(w, r, err)
 		return
@@ -35,6 +39,15 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	claims := token.UserClaims(a.User, a.Scope)
 	claims["sub"] = a.User.ID
 	writeJSON(w, http.StatusOK, claims)
+}
+
+// stillUsed refuses tokens of an app, or of a sign-in at a provider, that the operator has taken away since.
+func (p *Provider) stillUsed(f token.Family) error {
+	app := p.Registry.App(f.App)
+	if app == nil || p.Registry.Provider(f.Provider) == nil || !app.May(f.Provider) {
+		return oauth("invalid_token", "the access token is not valid").because(fmt.Errorf("app %q or provider %q is gone", f.App, f.Provider))
+	}
+	return nil
 }
 
 // bearer returns the token of a request (RFC 6750 §2): from its header, or from the form of a POST; never
