@@ -91,8 +91,11 @@ func (g *CodeGrant) authorization(app *broker.App, a broker.Artifact, user broke
 		App: app, User: user, Family: f, Nonce: c.Nonce,
 		Commit: func(ctx context.Context) error {
 			err := g.Store.Redeem(ctx, a.Hash, f, g.event(app, a, broker.TokensIssued), g.event(app, a, broker.CodeReplayed))
-			if errors.Is(err, broker.ErrReplay) {
+			switch {
+			case errors.Is(err, broker.ErrReplay):
 				return badCode("spent by a request at the same time")
+			case errors.Is(err, broker.ErrNotFound):
+				return badCode("its user was disabled or signed out at the same time")
 			}
 			return err
 		},
