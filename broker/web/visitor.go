@@ -68,6 +68,9 @@ func (s *Site) SignOut(w http.ResponseWriter, r *http.Request, v broker.Visitor,
 	if err := s.Broker.SignOut(r.Context(), v, app); err != nil {
 		return err
 	}
+	if len(r.CookiesNamed(s.cookieName("session"))) == 0 {
+		return nil // another site may be asking, and what this browser has is not ours to take
+	}
 	session, err := s.Sessions.Get(r, s.cookieName("session"))
 	if err != nil {
 		return err

@@ -135,6 +135,9 @@ func TestForeignFormTouchesNoCookie(t *testing.T) {
 	if b.atApp(b.authorize(webApp, url.Values{"prompt": {"none"}})).Get("code") == "" {
 		t.Error("signed out by another site's page")
 	}
+	if p := w.browser().get("/logout"); p.status != http.StatusOK || p.header.Get("Set-Cookie") != "" {
+		t.Errorf("another site's image takes the session's cookie: %v, %q", p, p.header.Get("Set-Cookie"))
+	}
 	foreign := w.browser()
 	foreign.header.Set("Sec-Fetch-Site", "cross-site")
 	if p := foreign.post("/authorize", authorizeQuery(webApp, url.Values{"state": {strings.Repeat("s", 5000)}})); p.status != http.StatusBadRequest {
