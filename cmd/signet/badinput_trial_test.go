@@ -16,9 +16,13 @@ func (a tokenAnswer) page(w *trial, path string) *page {
 	return &page{w: w.world, url: &url.URL{Path: path}, status: a.status, header: a.header, body: a.body}
 }
 
-// within returns an answer that must not keep Signet busy longer than d. A busy machine gets more tries.
+// within returns an answer that must not keep Signet busy longer than d. A busy machine gets more tries, and
+// the race detector more time.
 func (w *trial) within(d time.Duration, do func() *page) (p *page) {
 	w.t.Helper()
+	if raceEnabled {
+		d *= 5
+	}
 	quickest := time.Hour
 	for range 10 {
 		p = do()
