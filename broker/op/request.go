@@ -69,10 +69,18 @@ func (p *Provider) target(v url.Values) (*broker.App, request, error) {
 	if len(v["state"]) == 1 {
 		req.State = v.Get("state")
 	}
-	if len(v["response_mode"]) == 1 && v.Get("response_mode") == "form_post" {
+	if len(v["response_mode"]) == 1 && v.Get("response_mode") == "form_post" && webAddress(uri) {
+		if strings.ContainsAny(req.State, "\x00\r\n") {
+			return nil, request{}, providers.Refuse("invalid_request", "state that no form brings back as it is")
+		}
 		req.ResponseMode = "form_post"
 	}
 	return app, req, nil
+}
+
+// webAddress tells whether a page can submit a form to an address: not to an app of the person's machine.
+func webAddress(uri string) bool {
+	return strings.HasPrefix(uri, "https://") || strings.HasPrefix(uri, "http://")
 }
 
 // matchRedirect compares byte for byte. Only the port of a loopback address may differ, for apps on a
@@ -146,12 +154,17 @@ func unsupported(v url.Values, _ *broker.App, _ *request) error {
 	return nil
 }
 
-func responseType(v url.Values, _ *broker.App, _ *request) error {
+func responseType(v url.Values, _ *broker.App, req *request) error {
 	if t := v.Get("response_type"); t != "code" {
 		return oauth("unsupported_response_type", "response_type must be code")
 	}
-	switch v.Get("response_mode") {
-	case "", "query", "form_post":
+	switch mode := v.Get("response_mode"); mode {
+	case "", "query":
+		return nil
+	case "form_post":
+		if req.ResponseMode != mode {
+			return oauth("invalid_request", "response_mode=form_post needs a redirect_uri of http or https")
+		}
 		return nil
 	}
 	return oauth("invalid_request", "response_mode must be query or form_post")

@@ -231,3 +231,21 @@ func TestPasswordForAnAppThatMayNotUseItAnyMore(t *testing.T) {
 		t.Errorf("signed in: %v, %v", p, w.counts())
 	}
 }
+
+// What no form can carry must be found before somebody has signed in for it, and is not a fault of ours.
+func TestFormPostThatNoFormCanCarry(t *testing.T) {
+	const native = "com.example.app:/callback"
+	w := newWorld(t, func(c string) string {
+		return strings.Replace(c, `"http://127.0.0.1/native"]`, `"http://127.0.0.1/native", "`+native+`"]`, 1)
+	})
+	for _, state := range []string{"a\x00b", "a\rb", "a\nb"} {
+		p := w.browser().authorize(webApp, url.Values{"response_mode": {"form_post"}, "state": {state}, "prompt": {"none"}})
+		if p.status != http.StatusBadRequest {
+			t.Errorf("state %q: %v", state, p)
+		}
+	}
+	p := w.browser().authorize(publicApp, url.Values{"response_mode": {"form_post"}, "redirect_uri": {native}, "prompt": {"none"}})
+	if p.status != http.StatusSeeOther || !strings.HasPrefix(p.header.Get("Location"), native+"?") || p.location.Query().Get("error") != "invalid_request" {
+		t.Errorf("a form for an app of the machine: %v", p)
+	}
+}
