@@ -46,7 +46,7 @@ func FuzzRedirectURI(f *testing.F) {
 			strings.Replace(r, "/callback", ":443/callback", 1), strings.Replace(r, "/native", ":49152/native", 1), strings.Replace(r, "/native", ":/native", 1),
 			strings.Replace(r, "/native", ":+80/native", 1), strings.Replace(r, "/native", ":80@evil.example/native", 1), strings.Replace(r, "/native", ".evil.example/native", 1),
 			strings.Replace(r, "/native", ":70000/native", 1), strings.Replace(r, "/native", `:80\@evil.example/native`, 1), "javascript:alert(1)", "//evil.example", "",
-			"http://[::1%25lo]:8080/native?x=1", "http://[0:0:0:0:0:0:0:1]:8080/native?x=1", "http://user@127.0.0.1/native", "http://127.0.0.1:80/native",
+			"http://[::1%25lo]:8080/native?x=1", "http://[0:0:0:0:0:0:0:1]:8080/native?x=1", "http://user@127.0.0.1/native", "http://127.0.0.11:80/native", "http://127.0.0.1:80/native",
 		} {
 			f.Add(uint8(i), got)
 		}

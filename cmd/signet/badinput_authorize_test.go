@@ -121,6 +121,7 @@ func redirectRows() []row {
 	for _, u := range [][2]string{
 		{"with a zone", "http://[::1%25lo]/native"},
 		{"with another loopback address", "http://127.0.0.2:4000/native"},
+		{"with an address that begins like it", "http://127.0.0.11:4000/native"},
 		{"with the loopback address in IPv6", "http://[::ffff:127.0.0.1]:4000/native"},
 		{"with localhost", "http://localhost:4000/native"},
 		{"with the address as a number", "http://2130706433/native"},
