@@ -139,6 +139,18 @@ func samlBrowserRows() []row {
 			victim, _ := w.atSAML(nil)
 			return w.noted(victim.get(w.crossSite(acs, form).location.String()))
 		}),
+		refusal("S-151", "an attacker's login, for which a victim has signed in", http.StatusBadRequest, "state_mismatch", func(w *trial) *page {
+			attacker, form := w.atSAML(nil)
+			there := w.crossSite(acs, form).location // the victim's browser is sent there, with the receipt
+			w.noted(w.browser().get(there.String()))
+			return w.noted(attacker.get(there.Path))
+		}),
+		refusal("S-157", "the browser comes for its identity after 10 minutes", http.StatusBadRequest, "request_expired", func(w *trial) *page {
+			b, form := w.atSAML(nil)
+			there := w.crossSite(acs, form).location.String()
+			w.pass(10*time.Minute + time.Second)
+			return w.noted(b.get(there))
+		}),
 		refusal("S-168", "across sites, by a browser without our cookie", http.StatusBadRequest, "state_mismatch", func(w *trial) *page {
 			b, form := w.atSAML(nil)
 			there := w.crossSite(acs, form).location.String()
