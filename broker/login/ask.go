@@ -30,6 +30,9 @@ func (p *Pages) answer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if _, page := t.Next.(providers.Ask); page && form.Has("provider") {
+		t.Next = nil // by its own address: the way back to a page that a form answered is a dead end
+	}
 	return p.turn(w, r, v, t)
 }
 
