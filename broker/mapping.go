@@ -162,7 +162,7 @@ func (searchCost) CallCost(function, _ string, args []ref.Val, _ ref.Val) *uint6
 	if !ok {
 		return nil
 	}
-	cost := 1 + uint64(n)
+	cost := 1 + uint64(n) //nolint:gosec // a size is never negative
 	return &cost
 }
 

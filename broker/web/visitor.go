@@ -49,8 +49,8 @@ func (s *Site) Known(w http.ResponseWriter, r *http.Request, v *broker.Visitor) 
 	secret := rand.Text() + rand.Text()
 	sum := sha256.Sum256([]byte(secret))
 	v.Browser = sum[:]
-	RequestInfo(r.Context()).Browser = v.Browser // an error page of this very answer is for the same browser
-	http.SetCookie(w, &http.Cookie{Name: s.cookieName("browser"), Value: secret, Path: "/", MaxAge: browserAge, Secure: s.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	RequestInfo(r.Context()).Browser = v.Browser                                                                                                                                     // an error page of this very answer is for the same browser
+	http.SetCookie(w, &http.Cookie{Name: s.cookieName("browser"), Value: secret, Path: "/", MaxAge: browserAge, Secure: s.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode}) //nolint:gosec // not Secure on loopback only
 }
 
 // signIn gives the browser the cookie of its new session.

@@ -216,7 +216,7 @@ func (d *demo) broker(ctx context.Context) error {
 
 // serve runs a server until close.
 func (d *demo) serve(srv *http.Server, l net.Listener) {
-	go srv.Serve(l)
+	go srv.Serve(l) //nolint:errcheck // it ends with the server
 	d.undo = append(d.undo, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 		defer cancel()

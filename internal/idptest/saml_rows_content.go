@@ -105,7 +105,7 @@ var samlConditions = []SAMLRow{
 	refused("S-118", "session over", "expired", moment("AuthnStatement", "SessionNotOnOrAfter", -10*time.Minute)),
 	refused("S-118b", "authentication in the future", "not_yet_valid", moment("AuthnStatement", "AuthnInstant", 10*time.Minute)),
 	// Refused where a new sign-in was asked for; otherwise an old session at the provider is its own matter.
-	SAMLRow{
+	{
 		Row: Row{ID: "S-119", Name: "AuthnInstant a year old, where ForceAuthn was asked", Reason: "stale_auth"}, Forced: true,
 		Alter: moment("AuthnStatement", "AuthnInstant", -365*24*time.Hour),
 	},

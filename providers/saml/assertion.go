@@ -15,7 +15,7 @@ const (
 	formatTransient  = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 	formatPersistent = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 	formatEmail      = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
-	methodBearer     = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
+	methodBearer     = "urn:oasis:names:tc:SAML:2.0:cm:bearer" //nolint:gosec // a name of the standard
 )
 
 // assertion is what a verified assertion says.

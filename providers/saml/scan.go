@@ -79,17 +79,14 @@ func scanBytes(raw []byte) error {
 	if crowded(body) {
 		return providers.Refuse("malformed", "more than %d attributes", maxAttrs)
 	}
-	for rest := body; ; {
-		i := bytes.Index(rest, []byte("<!"))
-		if i < 0 {
-			return nil
-		}
-		rest = rest[i+2:]
-		if !bytes.HasPrefix(rest, []byte("--")) && !bytes.HasPrefix(rest, []byte("[CDATA[")) {
-			return providers.Refuse("dtd_forbidden", "document type or declaration")
-		}
+	_, rest, found := bytes.Cut(body, []byte("<!"))
+	switch {
+	case !found:
+		return nil
+	case bytes.HasPrefix(rest, []byte("--")), bytes.HasPrefix(rest, []byte("[CDATA[")):
 		return providers.Refuse("malformed", "comment or CDATA section")
 	}
+	return providers.Refuse("dtd_forbidden", "document type or declaration")
 }
 
 // crowded tells whether a tag has more attributes than may be. The parser says so too, but only after it
