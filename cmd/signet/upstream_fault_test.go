@@ -110,10 +110,15 @@ func faultyUpstreams(t *testing.T) (all []*faultyUpstream, config string) {
 			}})
 		}
 	}
-	f := &faultyUpstream{id: "gone", does: "is gone", where: "everything", down: true}
-	config += f.start(t)
-	f.oidc.Down()
-	return append(all, f), config
+	gone := &faultyUpstream{id: "gone", does: "is gone", where: "everything", down: true}
+	config += gone.start(t)
+	gone.oidc.Down()
+	// Each answer in time, all of them together not.
+	slow := &faultyUpstream{id: "slow", does: "take 6 s each", where: "/token and /userinfo"}
+	config += slow.start(t)
+	late := func(*idptest.OIDC, map[string]any) { time.Sleep(6 * time.Second) }
+	slow.oidc.Misbehave(&idptest.OIDCRow{Response: late, Info: late})
+	return append(all, gone, slow), config
 }
 
 func (f *faultyUpstream) start(t *testing.T) string {
