@@ -5,17 +5,16 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"encoding/json"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/signet-broker/signet/broker"
-	"github.com/signet-broker/signet/broker/token"
-	"github.com/signet-broker/signet/providers"
 	"github.com/signet-broker/signet/store"
+	"github.com/signet-broker/signet/store/storetest"
 )
 
 func cpu() time.Duration {
@@ -76,90 +75,70 @@ func measure(b *testing.B, f func(i int64) error) {
 	b.ReportMetric(per/float64(sig), "signatures/op")
 }
 
-func hash(s string) []byte { h := sha256.Sum256([]byte(s)); return h[:] }
-
-func login() broker.Login {
-	return broker.Login{
-		ID: rand.Text(), Version: 1, Stage: broker.AtProvider, Expires: time.Now().Add(time.Hour), Browser: hash(rand.Text()), Addr: "192.0.2.17",
-		Door: "oidc", App: "web", Provider: "corp", State: []byte(rand.Text() + rand.Text() + rand.Text()), Begun: time.Now(),
-		Request: json.RawMessage(`{"redirect_uri":"https://app.example.com/callback","scope":["openid","email","profile"],"state":"` + rand.Text() + `","nonce":"` + rand.Text() + `","challenge":"` + rand.Text() + rand.Text() + `"}`),
+// each runs f for 0 to n-1, many at once.
+func each(b *testing.B, n int, f func(i int) error) {
+	var group sync.WaitGroup
+	for r := range 64 {
+		group.Go(func() {
+			for i := r; i < n; i += 64 {
+				if err := f(i); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
 	}
-}
-
-func user() broker.User {
-	id := rand.Text()
-	return broker.User{ID: id, Created: time.Now(), Updated: time.Now(), Attributes: broker.Attributes{
-		"email": id + "@example.com", "email_verified": true, "name": "Ann Example", "given_name": "Ann", "family_name": "Example", "groups": []string{"staff", "engineering"},
-	}}
-}
-
-func finish(l *broker.Login, u broker.User, isNew bool) broker.Finish {
-	now := time.Now()
-	s := &broker.Session{ID: rand.Text(), Hash: hash(rand.Text()), User: u.ID, Provider: "corp", Subject: u.ID, AuthTime: now, AMR: []string{"pwd", "otp"},
-		Created: now, Seen: now, Idle: now.Add(12 * time.Hour), Ends: now.Add(168 * time.Hour)}
-	a := &broker.Artifact{Hash: hash(s.ID), App: "web", User: u.ID, Session: s.ID, Provider: "corp", Expires: now.Add(time.Minute),
-		Data: json.RawMessage(`{"redirect_uri":"https://app.example.com/callback","scope":["openid","email","profile"],"nonce":"` + rand.Text() + `","challenge":"` + rand.Text() + rand.Text() + `"}`)}
-	f := broker.Finish{Login: l, Session: s, Artifact: a, Event: broker.Event{Type: broker.LoginFinished, User: u.ID, App: "web", Provider: "corp", Session: s.ID, Addr: "192.0.2.17", RequestID: rand.Text()}}
-	if l != nil {
-		f.Event.Login = l.ID
+	group.Wait()
+	if b.Failed() {
+		b.FailNow()
 	}
-	if isNew {
-		f.User, f.NewUser, f.Link = &u, true, &broker.Link{Provider: "corp", Subject: u.ID, User: u.ID, Created: now}
-	}
-	return f
-}
-
-func family(u, session string) token.Family {
-	now := time.Now()
-	return token.Family{ID: rand.Text(), App: "web", User: u, Session: session, Provider: "corp", Scope: []string{"openid", "email", "profile", "offline_access"},
-		AuthTime: now, AMR: []string{"pwd", "otp"}, Offline: true, Generation: 1, Rotated: now, Created: now, Expires: now.Add(720 * time.Hour), Ends: now.Add(2160 * time.Hour)}
 }
 
 func logins(b *testing.B, db *store.DB) []broker.Login {
 	list := make([]broker.Login, b.N)
-	for i := range list {
-		list[i] = login()
-		if err := db.CreateLogin(b.Context(), list[i]); err != nil {
-			b.Fatal(err)
-		}
-	}
+	each(b, b.N, func(i int) error {
+		list[i] = storetest.Login(time.Now())
+		return db.CreateLogin(b.Context(), list[i])
+	})
 	return list
 }
 
 func users(b *testing.B, db *store.DB, n int) []broker.Finish {
 	list := make([]broker.Finish, n)
-	for i := range list {
-		list[i] = finish(nil, user(), true)
-		if err := db.Finish(b.Context(), list[i]); err != nil {
-			b.Fatal(err)
-		}
-	}
+	each(b, n, func(i int) error {
+		list[i] = storetest.Finish(time.Now(), nil, storetest.User(time.Now()), true)
+		return db.Finish(b.Context(), list[i])
+	})
 	return list
 }
 
 func BenchmarkCreateLogin(b *testing.B) {
 	db := open(b)
-	measure(b, func(int64) error { return db.CreateLogin(b.Context(), login()) })
+	measure(b, func(int64) error { return db.CreateLogin(b.Context(), storetest.Login(time.Now())) })
 }
 
 func BenchmarkFinishNew(b *testing.B) {
 	db := open(b)
 	list := logins(b, db)
-	measure(b, func(i int64) error { return db.Finish(b.Context(), finish(&list[i], user(), true)) })
+	measure(b, func(i int64) error {
+		return db.Finish(b.Context(), storetest.Finish(time.Now(), &list[i], storetest.User(time.Now()), true))
+	})
 }
 
 func BenchmarkFinish(b *testing.B) {
 	db := open(b)
 	known := users(b, db, 1000)
 	list := logins(b, db)
-	measure(b, func(i int64) error { return db.Finish(b.Context(), finish(&list[i], *known[i%1000].User, false)) })
+	measure(b, func(i int64) error {
+		return db.Finish(b.Context(), storetest.Finish(time.Now(), &list[i], *known[i%1000].User, false))
+	})
 }
 
 func BenchmarkFinishBySession(b *testing.B) {
 	db := open(b)
 	known := users(b, db, 1000)
 	measure(b, func(i int64) error {
-		f := finish(nil, *known[i%1000].User, false)
+		f := storetest.Finish(time.Now(), nil, *known[i%1000].User, false)
 		f.Session = nil
 		return db.Finish(b.Context(), f)
 	})
@@ -173,7 +152,7 @@ func BenchmarkRedeem(b *testing.B) {
 		f := known[i]
 		e := e
 		e.User = f.User.ID
-		return db.Redeem(b.Context(), f.Artifact.Hash, family(f.User.ID, f.Session.ID), e, e)
+		return db.Redeem(b.Context(), f.Artifact.Hash, storetest.Family(time.Now(), f.Session), e, e)
 	})
 }
 
@@ -182,7 +161,7 @@ func BenchmarkRotate(b *testing.B) {
 	known := users(b, db, 1000)
 	var ids []string
 	for i := range known {
-		f := family(known[i].User.ID, known[i].Session.ID)
+		f := storetest.Family(time.Now(), known[i].Session)
 		if err := db.Redeem(b.Context(), known[i].Artifact.Hash, f, broker.Event{}, broker.Event{}); err != nil {
 			b.Fatal(err)
 		}
@@ -195,7 +174,7 @@ func BenchmarkRotate(b *testing.B) {
 
 func BenchmarkLogin(b *testing.B) {
 	db := open(b)
-	l := login()
+	l := storetest.Login(time.Now())
 	if err := db.CreateLogin(b.Context(), l); err != nil {
 		b.Fatal(err)
 	}
@@ -219,5 +198,3 @@ func BenchmarkUserByLink(b *testing.B) {
 	known := users(b, db, 1000)
 	measure(b, func(i int64) error { _, err := db.UserByLink(b.Context(), "corp", known[i%1000].User.ID); return err })
 }
-
-var _ = providers.Once{}

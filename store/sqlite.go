@@ -50,7 +50,7 @@ func openSQLite(ctx context.Context, path string) (_ engine, err error) {
 		}
 		d.idle <- c
 	}
-	c, err := connectSQLite(ctx, path, "cache_size(-3072)", "synchronous(FULL)", "foreign_keys(1)", "wal_autocheckpoint(2000)")
+	c, err := connectSQLite(ctx, path, "cache_size(-4096)", "synchronous(FULL)", "foreign_keys(1)", "wal_autocheckpoint(4000)")
 	if err != nil {
 		return nil, sqliteSentence(path, err)
 	}

@@ -91,6 +91,11 @@ func unavailable(err error) error {
 	return &providers.Error{Kind: providers.Unavailable, Reason: "database_unavailable", RetryAfter: 5 * time.Second, Err: err}
 }
 
+func isUnavailable(err error) bool {
+	var e *providers.Error
+	return errors.As(err, &e) && e.Kind == providers.Unavailable
+}
+
 // one reads the only row of a query into dest; broker.ErrNotFound when there is none.
 func (db *DB) one(ctx context.Context, query string, args []any, dest ...any) error {
 	if !storable(args) {

@@ -179,6 +179,9 @@ func (w *writer) transaction(batch []*job, savepoints bool) (err error) {
 		} else {
 			var touched bool
 			touched, j.err = w.steps(j)
+			if isUnavailable(j.err) {
+				return j.err
+			}
 			if j.err != nil && touched {
 				return errUndo
 			}
@@ -196,7 +199,11 @@ func (w *writer) protected(j *job) error {
 	if _, err := w.conn.exec(`SAVEPOINT job`, nil); err != nil {
 		return err
 	}
-	if _, j.err = w.steps(j); j.err != nil {
+	_, j.err = w.steps(j)
+	if isUnavailable(j.err) { // a full disk, say: SQLite has rolled everything back by itself
+		return j.err
+	}
+	if j.err != nil {
 		if _, err := w.conn.exec(`ROLLBACK TO job`, nil); err != nil {
 			return err
 		}

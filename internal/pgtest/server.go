@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -184,8 +185,34 @@ func (s *Server) answers() error {
 	}
 }
 
-// Crash ends the server without letting it tidy up. Restart brings it back.
-func (s *Server) Crash() error { return s.signal(syscall.SIGKILL) }
+// Crash ends the server and all its processes without letting them tidy up. Restart brings it back.
+func (s *Server) Crash() error {
+	if s.process == nil {
+		return nil
+	}
+	pid := strconv.Itoa(s.process.Pid)
+	list, err := os.ReadFile("/proc/" + pid + "/task/" + pid + "/children")
+	if err != nil {
+		return err
+	}
+	if err := s.signal(syscall.SIGKILL); err != nil {
+		return err
+	}
+	for _, child := range strings.Fields(string(list)) {
+		if pid, err := strconv.Atoi(child); err == nil {
+			syscall.Kill(pid, syscall.SIGKILL) // mostly gone already
+		}
+	}
+	for _, child := range strings.Fields(string(list)) {
+		for range 100 {
+			if _, err := os.Stat("/proc/" + child); err != nil {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	return nil
+}
 
 // Down ends the server as an administrator does, without waiting for clients. Restart brings it back.
 func (s *Server) Down() error { return s.signal(syscall.SIGINT) }
