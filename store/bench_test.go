@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"errors"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -153,6 +154,18 @@ func BenchmarkRedeem(b *testing.B) {
 		e := e
 		e.User = f.User.ID
 		return db.Redeem(b.Context(), f.Artifact.Hash, storetest.Family(time.Now(), f.Session), e, e)
+	})
+}
+
+// BenchmarkWhole is all that one login of somebody known writes: CreateLogin, Finish, Redeem.
+func BenchmarkWhole(b *testing.B) {
+	db := open(b)
+	known := users(b, db, 1000)
+	e := broker.Event{Type: broker.TokensIssued, App: "web", Addr: "192.0.2.17"}
+	measure(b, func(i int64) error {
+		l := storetest.Login(time.Now())
+		f := storetest.Finish(time.Now(), &l, *known[i%1000].User, false)
+		return errors.Join(db.CreateLogin(b.Context(), l), db.Finish(b.Context(), f), db.Redeem(b.Context(), f.Artifact.Hash, storetest.Family(time.Now(), f.Session), e, e))
 	})
 }
 

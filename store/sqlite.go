@@ -264,7 +264,7 @@ func (d *sqliteDB) close() (err error) {
 // sqliteError translates what makes the database unusable for now; other errors are ours.
 func sqliteError(err error) error {
 	var s *sqlite.Error
-	if !errors.As(err, &s) {
+	if !errors.As(err, &s) || isUnavailable(err) {
 		return err
 	}
 	switch s.Code() & 0xff {

@@ -70,7 +70,7 @@ CREATE TABLE sessions (
 	seen      INTEGER NOT NULL,
 	idle      INTEGER NOT NULL,
 	ends      INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX sessions_idle ON sessions (idle);
 
 -- family is '' while the artifact is good, '-' when it was spent for nothing.
@@ -84,7 +84,7 @@ CREATE TABLE artifacts (
 	data     TEXT NOT NULL,
 	expires  INTEGER NOT NULL,
 	family   TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX artifacts_expires ON artifacts (expires);
 
 CREATE TABLE families (
@@ -105,7 +105,7 @@ CREATE TABLE families (
 	expires    INTEGER NOT NULL,
 	ends       INTEGER NOT NULL,
 	revoked    INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX families_session ON families (session) WHERE offline = 0;
 CREATE INDEX families_expires ON families (expires);
 
