@@ -16,6 +16,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/signet-broker/signet/broker/keys"
+	"github.com/signet-broker/signet/internal/idptest"
 )
 
 // bearerRows are what is presented as an access token, and the keys behind it.
@@ -100,6 +101,16 @@ func bearerRows() []row {
 		}},
 		{id: "P-102", name: "token in the form alone", control: true, status: http.StatusOK, do: func(w *trial) *page {
 			return w.browser().post("/userinfo", url.Values{"access_token": {w.tokens(webApp, "globex", "ann").Access}})
+		}},
+		{id: "P-109", name: "e-mail address of which the upstream does not say whether it is verified", do: func(w *trial) *page {
+			w.globex.Misbehave(&idptest.OIDCRow{Claims: func(_ *idptest.OIDC, c map[string]any) { delete(c, "email_verified") }})
+			defer w.globex.Honest()
+			var c map[string]any
+			if decodeClaims(w.t, w.tokens(webApp, "globex", "bob").ID, &c); c["email"] == nil || c["email_verified"] != false {
+				w.t.Errorf("email_verified = %v of %v", c["email_verified"], c["email"])
+			}
+			w.ready()
+			return nil
 		}},
 		{id: "P-109", name: "e-mail address that the upstream has not verified", status: http.StatusOK, do: func(w *trial) *page {
 			a := w.tokens(webApp, "globex", "eve")

@@ -127,6 +127,9 @@ func bodyRows() []row {
 		everywhere("P-183", "JSON for programs", http.StatusBadRequest, "invalid_request", programs, as("Content-Type", "application/json"), `{"grant_type":"authorization_code"}`),
 		everywhere("P-183", "a form in parts", http.StatusBadRequest, "invalid_request", formPaths, as("Content-Type", "multipart/form-data; boundary=x"), "--x--"),
 		everywhere("P-183", "a form that is not urlencoded", http.StatusBadRequest, "invalid_request", formPaths, same, "a=%zz"),
+		{id: "P-178", name: "100 fields beside an honest request", status: http.StatusBadRequest, reason: "invalid_request", do: func(w *trial) *page {
+			return w.browser().get("/authorize?" + authorizeQuery(webApp, nil).Encode() + strings.Repeat("&a=1", 100))
+		}},
 		{id: "P-178", name: "10,000 fields in the address", status: http.StatusBadRequest, reason: "invalid_request", do: func(w *trial) *page {
 			return w.within(slow, func() *page { return w.browser().get("/authorize?" + strings.Repeat("a&", 10_000)) })
 		}},

@@ -3,6 +3,9 @@ package main
 import (
 	"net/http"
 	"net/url"
+
+	"github.com/signet-broker/signet/broker"
+	"github.com/signet-broker/signet/broker/web"
 )
 
 // logoutRows are requests to sign somebody out who may not want that, or to send them somewhere.
@@ -60,6 +63,11 @@ func logoutRows() []row {
 		}),
 		posted("confirmed without a token", func(_ *browser, f url.Values) { f.Del("csrf") }),
 		posted("confirmed with a token of nobody", func(_ *browser, f url.Values) { f.Set("csrf", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA") }),
+		{id: "P-153", name: "confirmed with the token of a browser without a cookie", status: http.StatusForbidden, reason: "csrf", do: func(w *trial) *page {
+			b, _ := signedIn(w)
+			bare := w.holding(sessionCookie, b.cookie(sessionCookie))
+			return bare.post("/logout", url.Values{"confirm": {"yes"}, "csrf": {web.CSRF(broker.Visitor{})}}) // anybody can compute it
+		}},
 		posted("confirmed from another site", func(b *browser, _ url.Values) { b.header.Set("Sec-Fetch-Site", "cross-site") }),
 		asked("P-156", "with a hint of another user", func(w *trial, _ tokenAnswer) url.Values {
 			bob := w.tokens(webApp, "globex", "bob")
