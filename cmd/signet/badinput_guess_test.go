@@ -76,14 +76,18 @@ func guessRows() []row {
 			var apart time.Duration
 			for range 4 { // a busy machine may spoil a round
 				var a, u []time.Duration
-				for range 50 {
+				for range 40 {
 					_, ta := try("ann")
 					_, tu := try("nob")
 					a, u = append(a, ta), append(u, tu)
 				}
 				slices.Sort(a)
 				slices.Sort(u)
-				if apart = (a[25] - u[25]).Abs(); apart < 5*time.Millisecond {
+				most := 5 * time.Millisecond
+				if raceEnabled { // a hash takes many times as long, and whoever does without it stands out as much
+					most = max(most, a[20]/3)
+				}
+				if apart = (a[20] - u[20]).Abs(); apart < most {
 					return nil
 				}
 			}

@@ -135,7 +135,7 @@ func wireRows() []row {
 		broken("a NUL in a header", "GET /jwks HTTP/1.1\r\nHOST\r\nX: \x00\r\n\r\n"),
 		{id: "P-181", name: "another host in the request line", status: http.StatusMisdirectedRequest, reason: "misdirected", do: func(w *trial) *page {
 			addr, _ := w.serve()
-			p, _ := w.raw(addr, "GET http://evil.test/jwks HTTP/1.1\r\n"+host(w)+"\r\n")
+			p, _ := w.raw(addr, "GET http://evil.test/jwks HTTP/1.1\r\n"+host(w)+"Connection: close\r\n\r\n")
 			return p
 		}},
 		{id: "P-181", name: "a path that is not clean", status: http.StatusNotFound, reason: "not_found", do: func(w *trial) *page {
