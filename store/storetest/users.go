@@ -87,6 +87,9 @@ func testDisable(t *testing.T, b *bench) {
 	before := b.content(t)
 	want(t, "Finish by a session", b.db.Finish(ctx, broker.Finish{Artifact: Finish(b.now(), nil, *f.User, false).Artifact, Event: event("x")}), broker.ErrConflict)
 	want(t, "Finish", b.db.Finish(ctx, Finish(b.now(), nil, *f.User, false)), broker.ErrConflict)
+	only := Finish(b.now(), nil, *f.User, false)
+	only.Artifact = nil
+	want(t, "Finish with a session alone", b.db.Finish(ctx, only), broker.ErrConflict)
 	same(t, "the database", b.content(t), before)
 
 	_, _, err = b.db.Session(ctx, other.Session.Hash)
