@@ -72,6 +72,7 @@ type Finish struct {
 	Once       []providers.Once // remembered for Login.Provider
 	User       *User            // added (NewUser) or updated; nil: unchanged
 	NewUser    bool
+	Who        *User    // who has signed in, as the artifact's reader will want to know; nil: unknown
 	Link       *Link    // added; nil: known already
 	EndSession string   // this browser's former session; "" when there was none
 	Session    *Session // added; nil: the browser's session goes on

@@ -54,7 +54,7 @@ func (b *Broker) tryConclude(ctx context.Context, l Login, v Visitor, once []pro
 	done.Stage, done.State, done.Identity, done.Receipt = Finished, nil, nil, nil
 	event := b.event(&l, v, LoginFinished, "")
 	event.User, event.Session = r.user.ID, s.ID
-	f := Finish{Login: &done, Once: once, NewUser: r.isNew, Link: r.link, Session: &s, Artifact: artifact, Event: event}
+	f := Finish{Login: &done, Once: once, NewUser: r.isNew, Link: r.link, Session: &s, Artifact: artifact, Event: event, Who: &r.user}
 	if r.isNew || r.changed {
 		f.User = &r.user
 	}
@@ -110,7 +110,7 @@ func (b *Broker) reuse(ctx context.Context, l *Login, v Visitor) (Turn, error) {
 	}
 	event := b.event(l, v, LoginFinished, "")
 	event.User, event.Session = s.User, s.ID
-	if err := b.finish(ctx, Finish{Artifact: artifact, Event: event}); err != nil {
+	if err := b.finish(ctx, Finish{Artifact: artifact, Event: event, Who: v.User}); err != nil {
 		return Turn{}, err
 	}
 	now := b.Now()

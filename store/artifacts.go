@@ -12,8 +12,18 @@ import (
 // Burned is the Family of an artifact that was spent for nothing.
 const Burned = "-"
 
-// Artifact implements token.Store.
+// madeArtifact is an artifact with the user it was made for.
+type madeArtifact struct {
+	broker.Artifact
+	user broker.User
+}
+
+// Artifact implements token.Store. One that was made here a moment ago is read from memory, once: spend
+// checks again that it is good, its user may sign in and its session is alive.
 func (db *DB) Artifact(ctx context.Context, hash []byte) (a broker.Artifact, u broker.User, sessionAlive bool, err error) {
+	if made, ok := db.artifacts.take(string(hash)); ok {
+		return made.Artifact, made.user, true, nil
+	}
 	var r userRow
 	var data string
 	var expires, alive int64
@@ -49,10 +59,12 @@ var errSpent = errors.New("artifact not good")
 
 // spend takes a good artifact for a family. Of two who try, one finds it.
 func (db *DB) spend(hash []byte, family string) step {
+	now := db.now()
 	return step{
 		sql: `UPDATE artifacts SET family = $2 WHERE hash = $1 AND family = '' AND expires > $3
-AND epoch = (SELECT u.epoch FROM users u WHERE u.id = artifacts.user_id AND u.disabled = 0)`,
-		args: []any{hash, family, db.now()},
+AND epoch = (SELECT u.epoch FROM users u WHERE u.id = artifacts.user_id AND u.disabled = 0)
+AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = artifacts.session AND s.epoch = artifacts.epoch AND s.idle > $4 AND s.ends > $5)`,
+		args: []any{hash, family, now, now, now},
 		none: errSpent,
 	}
 }

@@ -31,7 +31,14 @@ func (db *DB) Finish(ctx context.Context, f broker.Finish) error {
 	if f.Artifact != nil {
 		steps = append(steps, addArtifact(*f.Artifact))
 	}
-	return db.engine.write(ctx, op{steps: append(steps, db.record(f.Event))})
+	if f.Login != nil {
+		db.logins.take(f.Login.ID)
+	}
+	err = db.engine.write(ctx, op{steps: append(steps, db.record(f.Event))})
+	if err == nil && f.Artifact != nil && f.Who != nil {
+		db.artifacts.put(string(f.Artifact.Hash), madeArtifact{*f.Artifact, *f.Who})
+	}
+	return err
 }
 
 // finishLogin is what must hold for a login to finish at all.

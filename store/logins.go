@@ -16,15 +16,23 @@ func (db *DB) CreateLogin(ctx context.Context, l broker.Login) error {
 	if err != nil {
 		return err
 	}
-	return db.engine.write(ctx, op{relaxed: true, steps: []step{{
+	err = db.engine.write(ctx, op{relaxed: true, steps: []step{{
 		sql:  `INSERT INTO logins (id, version, expires, data) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
 		args: []any{l.ID, l.Version, ms(l.Expires), data},
 		none: broker.ErrConflict,
 	}}})
+	if err == nil {
+		db.logins.put(l.ID, l)
+	}
+	return err
 }
 
-// Login implements broker.Store.
+// Login implements broker.Store. A login that another node has changed meanwhile may be returned as it was
+// when it was created here; whatever changes it checks its Version.
 func (db *DB) Login(ctx context.Context, id string) (l broker.Login, err error) {
+	if l, ok := db.logins.get(id); ok && ms(l.Expires) > db.now() {
+		return l, nil
+	}
 	var data string
 	var version int64
 	err = db.one(ctx, `SELECT version, data FROM logins WHERE id = $1 AND expires > $2`, []any{id, db.now()}, &version, &data)
@@ -44,6 +52,7 @@ func (db *DB) UpdateLogin(ctx context.Context, l broker.Login, once []providers.
 	if err != nil {
 		return err
 	}
+	db.logins.take(l.ID)
 	o := op{relaxed: len(once) == 0, steps: append([]step{update}, remember(l.Provider, once)...)}
 	err = db.engine.write(ctx, o)
 	if errors.Is(err, broker.ErrConflict) {

@@ -34,7 +34,9 @@ type DB struct {
 	// Now is the clock that decides what is expired. It is set before the first use.
 	Now func() time.Time
 
-	engine engine
+	engine    engine
+	logins    recent[broker.Login]
+	artifacts recent[madeArtifact]
 }
 
 // An engine runs operations. Its errors are those that the steps name, the context's, an *Error of kind
