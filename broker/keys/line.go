@@ -36,7 +36,8 @@ func lines() []line {
 type key struct {
 	Record
 	public      jose.JSONWebKey
-	signers     map[string]jose.Signer // by typ
+	private     crypto.Signer
+	headers     map[string]string // by typ: the JWS header, encoded, with its dot
 	aead        cipher.AEAD
 	iv          []byte // see refresh.go
 	certificate *tls.Certificate

@@ -34,7 +34,6 @@ type serveCommand struct {
 
 // Run implements the command.
 func (c *serveCommand) Run(ctx context.Context) error {
-	tuneMemory()
 	cfg, err := loadConfig(c.Config)
 	if err != nil {
 		return err
@@ -52,6 +51,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	tuneMemory()
 	log.Info("ready", "issuer", cfg.Issuer, "listen", cfg.Listen, "admin", cfg.AdminListen, "apps", len(cfg.Apps), "providers", len(cfg.Providers), "version", version)
 	return servers.run(ctx, log)
 }

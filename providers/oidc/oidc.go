@@ -151,7 +151,6 @@ type provider struct {
 	conf     Config
 	scopes   []string
 	algs     []jose.SignatureAlgorithm
-	verifier gooidc.Config
 	metadata *document[*metadata]
 	keys     *document[*keySet]
 	token    *http.Client // for the token endpoint: reads and checks the answer before anyone believes it
@@ -164,12 +163,6 @@ func open(env providers.Env, c Config) *provider {
 	}
 	for _, alg := range c.Algs {
 		p.algs = append(p.algs, jose.SignatureAlgorithm(alg))
-	}
-	p.verifier = gooidc.Config{
-		ClientID:             c.ClientID,
-		SupportedSigningAlgs: c.Algs,
-		SkipExpiryCheck:      true, // it allows no skew: checkTimes does
-		Now:                  env.Now,
 	}
 	p.metadata = newDocument(env.Now, p.fetchMetadata)
 	p.keys = newDocument(env.Now, p.fetchKeys)
