@@ -41,6 +41,7 @@ func Run(t *testing.T, fresh func(t testing.TB) string) {
 		{"finish writes nothing when something stands against it", testFinishRefused},
 		{"signing in again keeps the session's name", testFinishAgain},
 		{"an artifact is good once", testRedeem},
+		{"what is read from memory is judged by the database", testRecent},
 		{"a burned artifact is spent", testBurn},
 		{"families rotate", testFamilies},
 		{"keys", testKeys},

@@ -1,0 +1,59 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/signet-broker/signet/broker"
+)
+
+// testRecent has things change between the write of an artifact or a login and its use, also by another node.
+func testRecent(t *testing.T, b *bench) {
+	ctx := t.Context()
+	node := b.db
+	b.open(t) // another node on the same database
+	for name, change := range map[string]func(f broker.Finish) error{
+		"the session ended": func(f broker.Finish) error { return b.db.EndSession(ctx, f.Session.ID, event("x")) },
+		"the user was disabled": func(f broker.Finish) error {
+			return b.db.SetDisabled(ctx, f.User.ID, true, event("x"))
+		},
+		"the session was not used": func(f broker.Finish) error { return b.db.TouchSession(ctx, f.Session.ID, b.now(), b.now()) },
+	} {
+		f := Finish(b.now(), nil, User(b.now()), true)
+		f.Who = f.User
+		want(t, "Finish", node.Finish(ctx, f), nil)
+		want(t, name, change(f), nil)
+		before := b.content(t)
+		if _, _, _, err := node.Artifact(ctx, f.Artifact.Hash); err != nil {
+			t.Fatalf("%s: Artifact = %v", name, err)
+		}
+		want(t, "Redeem after "+name, node.Redeem(ctx, f.Artifact.Hash, Family(b.now(), f.Session), event("x"), event("y")), broker.ErrNotFound)
+		same(t, "the database after "+name, b.content(t), before)
+		if _, _, alive, err := node.Artifact(ctx, f.Artifact.Hash); err != nil || alive {
+			t.Fatalf("%s: Artifact = %v, %v, want its session dead", name, alive, err)
+		}
+	}
+
+	f := Finish(b.now(), nil, User(b.now()), true)
+	f.Who = f.User
+	want(t, "Finish", node.Finish(ctx, f), nil)
+	want(t, "Redeem elsewhere", b.db.Redeem(ctx, f.Artifact.Hash, Family(b.now(), f.Session), event("x"), event("y")), nil)
+	a, u, _, err := node.Artifact(ctx, f.Artifact.Hash)
+	want(t, "Artifact", err, nil)
+	same(t, "its user", u, *f.User)
+	same(t, "its app", a.App, f.Artifact.App)
+	want(t, "Redeem again", node.Redeem(ctx, f.Artifact.Hash, Family(b.now(), f.Session), event("x"), event("y")), broker.ErrReplay)
+
+	l := Login(b.now())
+	want(t, "CreateLogin", node.CreateLogin(ctx, l), nil)
+	want(t, "UpdateLogin elsewhere", b.db.UpdateLogin(ctx, l, nil), nil)
+	old, err := node.Login(ctx, l.ID)
+	want(t, "Login", err, nil)
+	want(t, "UpdateLogin", node.UpdateLogin(ctx, old, nil), broker.ErrConflict)
+	if now, err := node.Login(ctx, l.ID); err != nil || now.Version != 2 {
+		t.Fatalf("Login = %+v, %v, want it as it is now", now, err)
+	}
+	b.advance(time.Hour)
+	_, err = node.Login(ctx, l.ID)
+	want(t, "Login, expired", err, broker.ErrNotFound)
+}
