@@ -217,6 +217,8 @@ func (b *Broker) update(ctx context.Context, l *Login, once []providers.Once) er
 		return &Error{Kind: providers.Conflict, Reason: "login_changed", Err: fmt.Errorf("login %s: %w", l.ID, err)}
 	case errors.Is(err, ErrReplay):
 		return providers.Refuse("replay", "login %s: %w", l.ID, err)
+	case errors.Is(err, ErrNotFound): // it has expired since it was read
+		return providers.Refuse("login_expired", "login %s: %w", l.ID, err)
 	}
 	return err
 }
@@ -367,7 +369,7 @@ func (b *Broker) refusedFor(ctx context.Context, l *Login, v Visitor, err error)
 	if v.owns(l) {
 		provider := l.Provider
 		forget(l)
-		if uerr := b.Store.UpdateLogin(ctx, *l, nil); uerr != nil && !errors.Is(uerr, ErrConflict) {
+		if uerr := b.Store.UpdateLogin(ctx, *l, nil); uerr != nil && !errors.Is(uerr, ErrConflict) && !errors.Is(uerr, ErrNotFound) {
 			return uerr
 		}
 		l.Provider = provider
