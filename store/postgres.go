@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
+	"math/rand/v2" //nolint:depguard // for pauses of chance, which are no secret
 	"net"
 	"strings"
 	"time"
@@ -194,7 +194,7 @@ func (d *postgresDB) try(ctx context.Context, db *sql.DB, again bool, f func(con
 		}
 		if c := code(err); c == "40001" || c == "40P01" { // two operations stood in each other's way
 			select {
-			case <-time.After(rand.N(time.Duration(n) * 5 * time.Millisecond)):
+			case <-time.After(rand.N(time.Duration(n) * 5 * time.Millisecond)): //nolint:gosec // no secret
 			case <-ctx.Done():
 				return ctx.Err()
 			}

@@ -170,7 +170,7 @@ func (w *writer) transaction(batch []*job, savepoints bool) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			w.conn.exec(`ROLLBACK`, nil) // fails when SQLite has done so itself
+			w.conn.exec(`ROLLBACK`, nil) //nolint:errcheck // fails when SQLite has done so itself
 		}
 	}()
 	for _, j := range batch {
