@@ -10,7 +10,8 @@
 // makes the user, the door's Finish says what the app gets, and one transaction writes user, link, session
 // and what the app may redeem.
 //
-// Read in this order: login.go (a login and its stages), flow.go (Start, Show, Choose, Answer, Receive),
+// Read in this order: login.go (a login and its stages), flow.go (Start, Show, Choose, Answer, Receive), choice.go (which
+// providers are offered), park.go (an identity waits for its browser),
 // resolve.go (an identity becomes a user), mapping.go (claims become attributes), finish.go (what is written).
 package broker
 
