@@ -23,6 +23,13 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		way = t.plain
 	}
+	if req.Method == http.MethodPost && req.GetBody != nil {
+		// An upstream may close a kept connection in the very moment that we use it: without this the login
+		// fails, for POST is not sent again. Sent twice it is harmless: what we post (a code, an assertion)
+		// counts once. The empty list marks it for net/http and is not sent.
+		req = req.Clone(req.Context())
+		req.Header["Idempotency-Key"] = nil
+	}
 	resp, err := way.RoundTrip(req)
 	if err != nil {
 		return nil, err

@@ -103,7 +103,10 @@ func (f *OIDC) Up() error {
 }
 
 // Down makes it unreachable: nothing listens, and open connections are cut.
-func (f *OIDC) Down() { f.server.Close() }
+func (f *OIDC) Down() {
+	f.server.Close()
+	browser.CloseIdleConnections() // a person does not send a form down a dead connection
+}
 
 // Close stops it.
 func (f *OIDC) Close() error {
