@@ -30,7 +30,7 @@ func TestMeasureCountsWhatIsDone(t *testing.T) {
 		u := serveUpstream(t, alg, asItIs)
 		i := &issuer{URL: u.issuer, ClientID: "app", Secret: "secret", Redirect: redirectURI, Scope: scope}
 		l := load{browsers: 2, duration: 100 * time.Millisecond, phases: []string{"login", "refresh", "userinfo", "jwks"}}
-		figures, requests, err := measure(t.Context(), i, l, os.Getpid(), alg, Machine{RSA2048: 1})
+		figures, requests, err := measure(t.Context(), i, l, os.Getpid(), alg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +38,7 @@ func TestMeasureCountsWhatIsDone(t *testing.T) {
 			t.Errorf("%d requests a login, want 2", requests)
 		}
 		for n, f := range figures {
-			if f.Operation != l.phases[n] || f.Tokens != alg || f.Count == 0 || f.Failed != 0 || f.PerSecond <= 0 || f.P50 <= 0 || f.P99 < f.P50 || f.Resident <= 0 {
+			if f.Operation != l.phases[n] || f.Tokens != alg || f.Count == 0 || f.Failed != 0 || f.PerSecond <= 0 || f.P50 <= 0 || f.P99 < f.P50 || f.Unit <= 0 || f.Resident <= 0 {
 				t.Errorf("figure %+v", f)
 			}
 		}
@@ -59,7 +59,7 @@ func TestFailuresAreCounted(t *testing.T) {
 		})
 	})
 	i := &issuer{URL: u.issuer, ClientID: "app", Secret: "secret", Redirect: redirectURI, Scope: scope}
-	figures, _, err := measure(t.Context(), i, load{browsers: 1, duration: 100 * time.Millisecond, phases: []string{"userinfo"}}, 0, "", Machine{RSA2048: 1})
+	figures, _, err := measure(t.Context(), i, load{browsers: 1, duration: 100 * time.Millisecond, phases: []string{"userinfo"}}, 0, "")
 	if err != nil {
 		t.Fatal(err)
 	}

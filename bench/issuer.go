@@ -73,7 +73,7 @@ func measureIssuer(ctx context.Context, o options) error {
 		return err
 	}
 	s := Subject{Name: o.issuer.URL}
-	if s.Figures, s.Requests, err = measure(ctx, &o.issuer, o.load, o.pid, "", r.Machine); err != nil {
+	if s.Figures, s.Requests, err = measure(ctx, &o.issuer, o.load, o.pid, ""); err != nil {
 		return err
 	}
 	r.Subjects = append(r.Subjects, s)

@@ -25,7 +25,8 @@ type Figure struct {
 	P50          float64 `json:"p50_ms"`
 	P99          float64 `json:"p99_ms"`
 	CPU          float64 `json:"cpu_ms"`         // of the issuer's process, for one operation; 0 when unknown
-	Signatures   float64 `json:"rsa_signatures"` // the same in RSA-2048 signatures
+	Unit         float64 `json:"rsa2048_ms"`     // CPU of one RSA-2048 signature beside this load
+	Signatures   float64 `json:"rsa_signatures"` // CPU in those
 	Count        int     `json:"count"`
 	Failed       int     `json:"failed"`
 	FirstFailure string  `json:"first_failure,omitempty"`
@@ -34,7 +35,7 @@ type Figure struct {
 }
 
 // measure runs all phases of a load against an issuer and returns how many requests it got for one login.
-func measure(ctx context.Context, i *issuer, l load, pid int, alg string, m Machine) (figures []Figure, requests int, err error) {
+func measure(ctx context.Context, i *issuer, l load, pid int, alg string) (figures []Figure, requests int, err error) {
 	if err := i.discover(ctx); err != nil {
 		return nil, 0, err
 	}
@@ -57,7 +58,7 @@ func measure(ctx context.Context, i *issuer, l load, pid int, alg string, m Mach
 		if err != nil {
 			return nil, 0, err
 		}
-		f, err := l.run(ctx, op, pid, m)
+		f, err := l.run(ctx, op, pid)
 		if err != nil {
 			return nil, 0, fmt.Errorf("%s: %w", name, err)
 		}
@@ -104,15 +105,21 @@ func (i *issuer) operation(name string, held []tokens) (func(ctx context.Context
 }
 
 // run measures one phase.
-func (l load) run(ctx context.Context, op func(context.Context, int) error, pid int, m Machine) (Figure, error) {
+func (l load) run(ctx context.Context, op func(context.Context, int) error, pid int) (Figure, error) {
 	l.drive(ctx, l.warmup, op)
 	before, err := usageOf(pid)
+	if err != nil {
+		return Figure{}, err
+	}
+	stop := make(chan struct{})
+	unit, err := unitBeside(stop)
 	if err != nil {
 		return Figure{}, err
 	}
 	start := time.Now()
 	s := l.drive(ctx, l.duration, op)
 	took := time.Since(start)
+	close(stop)
 	after, err := usageOf(pid)
 	if err != nil {
 		return Figure{}, err
@@ -132,7 +139,9 @@ func (l load) run(ctx context.Context, op func(context.Context, int) error, pid 
 	f.P50, f.P99 = at(.5), at(.99)
 	f.PerSecond = float64(f.Count) / took.Seconds()
 	f.CPU = ms(after.cpu-before.cpu) / float64(f.Count)
-	f.Signatures = f.CPU / m.RSA2048
+	if f.Unit = <-unit; f.Unit > 0 {
+		f.Signatures = f.CPU / f.Unit
+	}
 	return f, nil
 }
 

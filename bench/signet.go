@@ -61,7 +61,7 @@ func measureSignet(ctx context.Context, o options) error {
 		if o.only != "" && o.only != engine {
 			continue
 		}
-		s, err := b.measure(ctx, engine, o.load, r.Machine)
+		s, err := b.measure(ctx, engine, o.load)
 		if err != nil {
 			return fmt.Errorf("%s: %w", engine, err)
 		}
@@ -114,7 +114,7 @@ func startUpstream(ctx context.Context, alg string) (issuer string, stop func(),
 }
 
 // measure runs the load on one database, with one app for each signature, and then starts Signet again.
-func (b bed) measure(ctx context.Context, engine string, l load, m Machine) (Subject, error) {
+func (b bed) measure(ctx context.Context, engine string, l load) (Subject, error) {
 	s := Subject{Name: "signet on " + engine}
 	database, drop, err := b.database(ctx, engine)
 	if err != nil {
@@ -136,7 +136,7 @@ func (b bed) measure(ctx context.Context, engine string, l load, m Machine) (Sub
 			URL: config.Issuer, ClientID: alg, Secret: config.Secret, Redirect: redirectURI, Scope: scope,
 			Authorize: url.Values{"provider": {"corp"}},
 		}
-		figures, requests, err := measure(ctx, i, l, p.cmd.Process.Pid, alg, m)
+		figures, requests, err := measure(ctx, i, l, p.cmd.Process.Pid, alg)
 		if err != nil {
 			return s, errors.Join(err, p.complaint())
 		}
