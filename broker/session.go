@@ -10,6 +10,8 @@ type Session struct {
 	Provider string
 	Subject  string    // the provider's name of the person
 	Upstream string    // the provider's own session, if it named one
+	Handle   string    // the person's name in the provider's sign-outs
+	Memory   []byte    // what the provider needs to sign the person out
 	AuthTime time.Time // when the person last authenticated
 	AMR      []string
 	ACR      string

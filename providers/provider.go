@@ -11,13 +11,13 @@ package providers
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"time"
-
-	"crypto/tls"
 )
 
 // A Provider is one configured upstream. It is used by many goroutines at once.
@@ -95,19 +95,26 @@ type Identity struct {
 	AMR      []string       `json:"amr,omitempty"`     // RFC 8176 values, as asserted
 	ACR      string         `json:"acr,omitempty"`     // as asserted
 	Session  string         `json:"session,omitempty"` // the upstream's own session: sid or SessionIndex
+	Handle   string         `json:"handle,omitempty"`  // the person's name in the upstream's sign-outs, e.g. a NameID; "": Subject
+	Memory   []byte         `json:"memory,omitempty"`  // what Logout will need, at most 4 KB; no secret
 }
 
 // Env is what a provider gets from Signet when it is opened.
 type Env struct {
-	ID     string           // the provider's id in the configuration
-	Name   string           // its name for people
-	Base   string           // Signet's issuer URL, without a trailing slash; the callbacks are below it
-	Client *http.Client     // the only way out: bounded in time, size and redirects
-	Now    func() time.Time // the clock
-	Log    *slog.Logger     // never gets a secret, a token, an assertion or an upstream's body
+	ID     string       // the provider's id in the configuration
+	Name   string       // its name for people
+	Base   string       // Signet's issuer URL, without a trailing slash; the callbacks are below it
+	Client *http.Client // the only way out: bounded in time, size and redirects
+	// Trusting returns a Client that trusts these certificate authorities instead of the system's.
+	Trusting func(roots *x509.CertPool) *http.Client
+	Now      func() time.Time // the clock
+	Log      *slog.Logger     // never gets a secret, a token, an assertion or an upstream's body
 	// Certificate returns Signet's own key pair for a use ("saml"), made at its first use and the same on
 	// every node. The key is RSA of 2048 bits or more.
 	Certificate func(ctx context.Context, use string) (*tls.Certificate, error)
+	// Certificates returns the key pairs of a use that are good now, the one to use first: during a roll-over
+	// there are two.
+	Certificates func(ctx context.Context, use string) ([]*tls.Certificate, error)
 }
 
 // Callback is where an OIDC or OAuth2 upstream sends the browser back to.
@@ -136,7 +143,23 @@ type Fault struct {
 	Problem string // one plain sentence without a value of a secret
 }
 
-// Describer is a provider that publishes a document about Signet for its upstream, e.g. SAML metadata.
+// Describer is a provider that publishes a document about Signet for its upstream: SAML metadata, or the JWK
+// set of private_key_jwt.
 type Describer interface {
 	Describe(ctx context.Context) (contentType string, document []byte, err error)
+}
+
+// Inspector is a provider that can tell how it stands without a person. Looked for once, when it is opened.
+type Inspector interface {
+	// Inspect tries what can be tried (discovery, keys, metadata, the client's secret as far as it shows), and
+	// returns what it found, the good and the bad. It takes no longer than ctx.
+	Inspect(ctx context.Context) []Finding
+}
+
+// Finding is one thing that an inspection found.
+type Finding struct {
+	Name    string    // what was looked at, one word: "discovery", "jwks", "certificate", "secret", "metadata", "callback"
+	Problem string    // "" when all is well; else one sentence that says what to change, with the values to paste
+	Detail  string    // what is, e.g. the subject of a certificate; no secret
+	Expires time.Time // when it stops working; zero: never, or unknown
 }

@@ -190,6 +190,15 @@ func (r *Ring) find(ctx context.Context, id string) *key {
 // JWKS returns the public keys as a JWK Set (RFC 7517 §5).
 func (r *Ring) JWKS() []byte { return r.keys.Load().jwks }
 
+// Certificates returns the key pairs of a use that are good now, the one to use first.
+func (r *Ring) Certificates(ctx context.Context, use string) ([]*tls.Certificate, error) {
+	c, err := r.Certificate(ctx, use)
+	if err != nil {
+		return nil, err
+	}
+	return []*tls.Certificate{c}, nil
+}
+
 // Certificate returns Signet's own RSA key pair for a use, self-signed, made at its first use.
 func (r *Ring) Certificate(ctx context.Context, use string) (*tls.Certificate, error) {
 	l := line{use, "RS256"}

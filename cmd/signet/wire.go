@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -50,6 +52,7 @@ type signet struct {
 	site *web.Site
 	log  *slog.Logger
 	now  func() time.Time
+	out  egress.Options
 }
 
 // close gives everything back.
@@ -90,17 +93,17 @@ func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (*stor
 
 // open puts a broker together.
 func open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*signet, error) {
-	return openAt(ctx, cfg, log, time.Now)
+	return openAt(ctx, cfg, log, time.Now, egress.Options{})
 }
 
-// openAt is open with another clock.
-func openAt(ctx context.Context, cfg *config.Config, log *slog.Logger, now func() time.Time) (*signet, error) {
+// openAt is open with another clock and another way out.
+func openAt(ctx context.Context, cfg *config.Config, log *slog.Logger, now func() time.Time, out egress.Options) (*signet, error) {
 	db, box, err := openStore(ctx, cfg, log)
 	if err != nil {
 		return nil, err
 	}
 	db.Now = now
-	s := &signet{db: db, box: box, log: log, now: now}
+	s := &signet{db: db, box: box, log: log, now: now, out: out}
 	if err := s.wire(ctx, cfg); err != nil {
 		s.close()
 		return nil, err
@@ -157,12 +160,12 @@ func (s *signet) registry(ctx context.Context, cfg *config.Config) (*broker.Fixe
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	client := egress.Client(egress.Options{})
+	client := egress.Client(s.out)
 	var all []*broker.Provider
 	for _, p := range prepared {
 		upstream, err := p.kind.Open(ctx, providers.Env{
-			ID: p.ID, Name: p.Name, Base: cfg.Issuer, Client: client, Now: s.now,
-			Log: s.log.With("provider", p.ID), Certificate: s.ring.Certificate,
+			ID: p.ID, Name: p.Name, Base: cfg.Issuer, Client: client, Now: s.now, Trusting: s.trusting,
+			Log: s.log.With("provider", p.ID), Certificate: s.ring.Certificate, Certificates: s.ring.Certificates,
 		}, p.own)
 		if err != nil {
 			return nil, config.Faults{p.FaultAt("", err.Error())}
@@ -172,6 +175,13 @@ func (s *signet) registry(ctx context.Context, cfg *config.Config) (*broker.Fixe
 		})
 	}
 	return broker.NewFixed(apps, all), nil
+}
+
+// trusting returns a way out to hosts whose certificates a private authority has signed.
+func (s *signet) trusting(roots *x509.CertPool) *http.Client {
+	out := s.out
+	out.Roots = roots
+	return egress.Client(out)
 }
 
 // app is a configured app as the core knows it.

@@ -22,6 +22,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"github.com/signet-broker/signet/internal/egress"
 	"github.com/signet-broker/signet/internal/idptest"
 )
 
@@ -31,9 +32,10 @@ type world struct {
 	t       testing.TB
 	URL     string
 	signet  *signet
-	globex  *idptest.OIDC // provider "globex"
-	hooli   *idptest.OIDC // provider "hooli": another company's
-	initech *idptest.SAML // provider "initech"
+	globex  *idptest.OIDC  // provider "globex"
+	hooli   *idptest.OIDC  // provider "hooli": another company's
+	initech *idptest.SAML  // provider "initech"
+	out     egress.Options // the way out; see newWorldOn
 	log     *logBuffer
 	dir     string
 	config  string
@@ -79,7 +81,13 @@ providers:
 // newWorld starts one. edit may change the configuration's text.
 func newWorld(t testing.TB, edit ...func(string) string) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), log: &logBuffer{}}
+	return newWorldOn(t, egress.Options{}, edit...)
+}
+
+// newWorldOn starts one whose broker goes out by out, e.g. into an idptest.Internet.
+func newWorldOn(t testing.TB, out egress.Options, edit ...func(string) string) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), log: &logBuffer{}, out: out}
 	w.globex = w.oidc("Globex")
 	w.hooli = w.oidc("Hooli")
 	w.initech = idptest.NewSAML(t, idptest.SAMLOptions{SignIn: "peter", Now: time.Now})
@@ -114,7 +122,7 @@ func (w *world) open() {
 	if err != nil {
 		w.t.Fatalf("loadConfig: %v", err)
 	}
-	w.signet, err = openAt(w.t.Context(), cfg, slog.New(slog.NewJSONHandler(w.log, nil)), w.now)
+	w.signet, err = openAt(w.t.Context(), cfg, slog.New(slog.NewJSONHandler(w.log, nil)), w.now, w.out)
 	if err != nil {
 		w.t.Fatalf("open: %v", err)
 	}

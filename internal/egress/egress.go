@@ -8,6 +8,7 @@
 package egress
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -38,6 +39,8 @@ type Options struct {
 	PerHost    int            // connections to one host; 128
 	Roots      *x509.CertPool // who is trusted; nil: the system
 	PublicOnly bool           // refuse loopback and private addresses too
+	// Route is what is dialled instead of a host and port, for tests that play an upstream under its own name.
+	Route map[string]string
 }
 
 func (o Options) withDefaults() Options {
@@ -85,9 +88,15 @@ func (o Options) transport(may func(netip.Addr) error) *http.Transport {
 			return may(ap.Addr().Unmap())
 		},
 	}
+	dial := dialer.DialContext
+	if o.Route != nil {
+		dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, cmp.Or(o.Route[address], address))
+		}
+	}
 	return &http.Transport{
 		Proxy:                  nil, // an HTTPS_PROXY left in the environment must not see logins
-		DialContext:            dialer.DialContext,
+		DialContext:            dial,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.Roots},
 		TLSHandshakeTimeout:    o.Dial,
 		ForceAttemptHTTP2:      true,
