@@ -7,11 +7,13 @@ const ChoosePage = "choose"
 
 // Choices is what the choose page offers.
 type Choices struct {
-	App       *App
-	Providers []*Provider
-	ByEmail   bool   // some provider has domains, so an e-mail address can find it
-	Email     string // as typed before
-	Unknown   bool   // that address belongs to no provider
+	App        *App
+	Providers  []*Provider // those with a button, in their order
+	ByEmail    bool        // some provider has domains, so an e-mail address can find it
+	EmailFirst bool        // there are many: asked for before anything else
+	Last       string      // the provider that this browser last signed in with, when it is among them
+	Email      string      // as typed before
+	Unknown    bool        // that address belongs to no provider
 }
 
 // allowed tells whether a login may be answered by a provider.

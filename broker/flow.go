@@ -1,11 +1,11 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/signet-broker/signet/providers"
@@ -131,15 +131,13 @@ func (b *Broker) Show(ctx context.Context, id string, v Visitor, choose bool, re
 	if len(choices) == 1 {
 		return b.resumeAt(ctx, l, v, choices[0])
 	}
-	return b.ask(l, choices, Choices{}), nil
+	return b.ask(l, choices, v, ""), nil
 }
 
-func (b *Broker) ask(l *Login, choices []*Provider, c Choices) Turn {
-	c.App, c.Providers = b.Registry.App(l.App), choices
-	c.ByEmail = slices.ContainsFunc(choices, func(p *Provider) bool { return len(p.Domains) > 0 })
-	if c.Email == "" {
-		c.Email = l.LoginHint
-	}
+// ask shows the choose page; typed is an address that no provider has, or "".
+func (b *Broker) ask(l *Login, choices []*Provider, v Visitor, typed string) Turn {
+	c := offer(choices, v.Last)
+	c.App, c.Email, c.Unknown = b.Registry.App(l.App), cmp.Or(typed, l.LoginHint), typed != ""
 	return Turn{Login: l.ID, App: l.App, Next: providers.Ask{Page: ChoosePage, Data: c}}
 }
 
@@ -188,7 +186,7 @@ func (b *Broker) ChooseByEmail(ctx context.Context, id string, v Visitor, email 
 	choices := b.choices(l, b.Registry.App(l.App))
 	p := byDomain(choices, email)
 	if p == nil {
-		return b.ask(l, choices, Choices{Email: email, Unknown: true}), nil
+		return b.ask(l, choices, v, email), nil
 	}
 	l.LoginHint = email
 	return b.resumeAt(ctx, l, v, p)

@@ -14,6 +14,7 @@ type Visitor struct {
 	Session   *Session   // its live session; nil: not signed in
 	User      *User      // of that session
 	Addr      netip.Addr // where it came from; invalid when unknown
+	Last      string     // the provider that it last signed in with, as it says itself; "" when unknown
 	RequestID string
 }
 

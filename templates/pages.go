@@ -13,6 +13,7 @@ type Provider struct {
 	ID   string // of letters, digits and hyphens
 	Name string
 	Kind string // "password" gets a key, all others their first letter
+	Last bool   // this browser last signed in there
 }
 
 // Person is somebody who has signed in.
@@ -30,14 +31,16 @@ const (
 // Choose asks at which provider a person wants to sign in.
 //
 // The form #choose posts provider=ID from one of the buttons #provider-ID. With ShowEmail, a second form
-// posts email from the field #email; where there are no buttons, that form is #choose.
+// posts email from the field #email; where there are no buttons, that form is #choose. With EmailFirst it
+// stands above the buttons.
 type Choose struct {
-	Action    string
-	App       string // "" when unknown
-	Providers []Provider
-	ShowEmail bool   // people may be sent on by their e-mail domain
-	Email     string // what was typed before, or the login_hint
-	Notice    string // "" or one of the notices
+	Action     string
+	App        string // "" when unknown
+	Providers  []Provider
+	ShowEmail  bool   // people may be sent on by their e-mail domain
+	EmailFirst bool   // that is asked before anything else
+	Email      string // what was typed before, or the login_hint
+	Notice     string // "" or one of the notices
 }
 
 // button is a Provider as it looks. A page may have hundreds, and HTML files call functions slowly.
@@ -45,6 +48,7 @@ type button struct {
 	ID, Label string
 	Monogram  string // "" for the key
 	Tint      int
+	Last      bool
 }
 
 // Choose renders the page.
@@ -59,7 +63,7 @@ func (p *Pages) Choose(pg Page, d Choose) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		v.Buttons[i] = button{ID: pr.ID, Label: label}
+		v.Buttons[i] = button{ID: pr.ID, Label: label, Last: pr.Last}
 		if pr.Kind != "password" {
 			v.Buttons[i].Monogram, v.Buttons[i].Tint = monogram(pr.Name), tint(pr.ID)
 		}

@@ -318,7 +318,7 @@ func TestPostedFieldsArriveAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestTheFirstFormHasTheProviderButtons(t *testing.T) {
+func TestTheChooseFormHasTheProviderButtons(t *testing.T) {
 	each(t, "", templates.Page{CSRF: "C1"}, func(t *testing.T, s sample, _ templates.Lang, page []byte) {
 		if !strings.HasPrefix(s.name, "choose") {
 			return
@@ -330,17 +330,19 @@ func TestTheFirstFormHasTheProviderButtons(t *testing.T) {
 				forms = append(forms, n)
 			}
 		}
-		if attr(forms[0], "id") != "choose" || attr(forms[0], "action") != "/login/x" {
-			t.Fatalf("the first form is %v", forms[0].Attr)
+		i := slices.IndexFunc(forms, func(f *html.Node) bool { return attr(f, "id") == "choose" })
+		if i < 0 || attr(forms[i], "action") != "/login/x" {
+			t.Fatal("there is no form #choose")
 		}
+		choose := forms[i]
 		for _, n := range all {
 			if id, ok := strings.CutPrefix(attr(n, "id"), "provider-"); ok {
-				if n.Data != "button" || attr(n, "name") != "provider" || attr(n, "value") != id || within(n, "form") != forms[0] {
+				if n.Data != "button" || attr(n, "name") != "provider" || attr(n, "value") != id || within(n, "form") != choose {
 					t.Errorf("#provider-%s is %v", id, n.Attr)
 				}
 			}
 			// Enter in the field presses the first button of its form, which must not be a provider's.
-			if attr(n, "id") == "email" && len(forms) > 1 && within(n, "form") == forms[0] {
+			if attr(n, "id") == "email" && len(forms) > 1 && within(n, "form") == choose {
 				t.Error("#email is in the form of the provider buttons")
 			}
 		}

@@ -40,6 +40,8 @@ func samples(text string) []sample {
 	return []sample{
 		show("choose", (*templates.Pages).Choose, templates.Choose{Action: "/login/x", App: web, Providers: providers, ShowEmail: true, Email: "ann@acme.com" + text},
 			"choose", "provider-corp", "provider-initech", "provider-google", "provider-staff", "email", "email-submit"),
+		show("choose-many", (*templates.Pages).Choose, templates.Choose{Action: "/login/x", App: web, Providers: []templates.Provider{{ID: "google", Name: "Google" + text, Kind: "google", Last: true}},
+			ShowEmail: true, EmailFirst: true}, "choose", "provider-google", "find", "email", "email-submit"),
 		show("choose-buttons", (*templates.Pages).Choose, templates.Choose{Action: "/login/x", App: web, Providers: providers[:2]}, "choose", "provider-corp"),
 		show("choose-email", (*templates.Pages).Choose, templates.Choose{Action: "/login/x", ShowEmail: true}, "choose", "email"),
 		show("choose-notice", (*templates.Pages).Choose, templates.Choose{Action: "/login/x", App: web, Providers: providers[:2], ShowEmail: true,

@@ -79,9 +79,9 @@ func (p *Pages) turn(w http.ResponseWriter, r *http.Request, v broker.Visitor, t
 }
 
 func (p *Pages) choose(w http.ResponseWriter, view templates.Page, action string, c broker.Choices) error {
-	d := templates.Choose{Action: action, App: c.App.Name, ShowEmail: c.ByEmail, Email: c.Email}
+	d := templates.Choose{Action: action, App: c.App.Name, ShowEmail: c.ByEmail, EmailFirst: c.EmailFirst, Email: c.Email}
 	for _, pr := range c.Providers {
-		d.Providers = append(d.Providers, templates.Provider{ID: pr.ID, Name: pr.Name, Kind: pr.Kind})
+		d.Providers = append(d.Providers, templates.Provider{ID: pr.ID, Name: pr.Name, Kind: pr.Kind, Last: pr.ID == c.Last})
 	}
 	if c.Unknown {
 		d.Notice = templates.UnknownDomain

@@ -43,6 +43,7 @@ func (s *Site) Turn(w http.ResponseWriter, r *http.Request, t broker.Turn) error
 		if err := s.signIn(w, r, t.Secret); err != nil {
 			return err
 		}
+		s.remember(w, r, t.Session.Provider)
 	}
 	if t.Next == nil {
 		to := s.URL(LoginPath(t.Login))

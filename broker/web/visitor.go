@@ -25,7 +25,7 @@ func (s *Site) cookieName(what string) string {
 // Visitor says which browser a request came from, and who is signed in there.
 func (s *Site) Visitor(r *http.Request) (broker.Visitor, error) {
 	info := RequestInfo(r.Context())
-	v := broker.Visitor{Browser: info.Browser, Addr: info.Addr, RequestID: info.RequestID}
+	v := broker.Visitor{Browser: info.Browser, Addr: info.Addr, RequestID: info.RequestID, Last: cookie(r, s.cookieName("last"))}
 	if secret := cookie(r, s.cookieName("browser")); secret != "" {
 		sum := sha256.Sum256([]byte(secret))
 		v.Browser = sum[:]
@@ -61,6 +61,13 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request, secret string) err
 	}
 	session.ID = secret
 	return session.Save(r, w)
+}
+
+// remember gives the browser the name of the provider that it has signed in with, to offer it first.
+func (s *Site) remember(w http.ResponseWriter, r *http.Request, provider string) {
+	if name := s.cookieName("last"); cookie(r, name) != provider {
+		http.SetCookie(w, &http.Cookie{Name: name, Value: provider, Path: "/", MaxAge: browserAge, Secure: s.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode}) //nolint:gosec // not Secure on loopback only
+	}
 }
 
 // SignOut ends the visitor's session, here and in the browser.

@@ -144,7 +144,7 @@ func secureCookies(w *trial) *page {
 	form.Set("username", "ann")
 	form.Set("password", "correct horse battery")
 	p = send(http.MethodPost, login, form.Encode())
-	if !p.toApp() || len(held) != 2 {
+	if !p.toApp() || len(held) != 3 { // browser, session, last
 		w.t.Fatalf("%v, cookies %d", p, len(held))
 	}
 	silently := "/authorize?" + authorizeQuery(webApp, url.Values{"prompt": {"none"}}).Encode()
