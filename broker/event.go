@@ -34,4 +34,6 @@ const (
 	RefreshReplayed = "refresh.replayed"
 	FamilyRevoked   = "family.revoked"
 	KeyRotated      = "key.rotated"
+
+	ProviderExpiring = "provider.expiring" // Reason is what: certificate, secret, metadata
 )

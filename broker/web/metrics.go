@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/signet-broker/signet/broker"
+	"github.com/signet-broker/signet/providers"
 )
 
 // Metrics are what Prometheus reads. Labels hold only what is registered, never what came in.
@@ -17,6 +18,8 @@ type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
 	events   *prometheus.CounterVec
+	expires  *prometheus.GaugeVec
+	problems *prometheus.GaugeVec
 }
 
 // NewMetrics returns empty metrics.
@@ -30,13 +33,41 @@ func NewMetrics() *Metrics {
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "signet_events_total", Help: "What became of logins, by type of event, provider and reason.",
 		}, []string{"type", "provider", "reason"}),
+		expires: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "signet_provider_expires_timestamp_seconds", Help: "When something of a provider stops working: certificate, secret, metadata.",
+		}, []string{"provider", "what"}),
+		problems: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "signet_provider_problem", Help: "1 where the last inspection of a provider found something wrong, else 0.",
+		}, []string{"provider", "what"}),
 	}
-	m.registry.MustRegister(m.requests, m.events, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.events, m.expires, m.problems, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
 // Event counts an event.
 func (m *Metrics) Event(e broker.Event) { m.events.WithLabelValues(e.Type, e.Provider, e.Reason).Inc() }
+
+// Inspected shows what an inspection of a provider has found, the nearest expiry of each sort.
+func (m *Metrics) Inspected(provider string, found []providers.Finding) {
+	labels := prometheus.Labels{"provider": provider}
+	m.expires.DeletePartialMatch(labels)
+	m.problems.DeletePartialMatch(labels)
+	nearest, wrong := map[string]time.Time{}, map[string]float64{}
+	for _, f := range found {
+		if e := nearest[f.Name]; !f.Expires.IsZero() && (e.IsZero() || f.Expires.Before(e)) {
+			nearest[f.Name] = f.Expires
+		}
+		if wrong[f.Name] += 0; f.Problem != "" {
+			wrong[f.Name] = 1
+		}
+	}
+	for what, e := range nearest {
+		m.expires.WithLabelValues(provider, what).Set(float64(e.Unix()))
+	}
+	for what, n := range wrong {
+		m.problems.WithLabelValues(provider, what).Set(n)
+	}
+}
 
 // Handler answers in Prometheus' text format.
 func (m *Metrics) Handler() http.Handler {
