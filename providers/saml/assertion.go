@@ -62,6 +62,9 @@ func (x exchange) readAssertion(el *etree.Element) (assertion, error) {
 	if as.authn, err = x.readAuthn(el); err != nil {
 		return as, err
 	}
+	if err := x.checkClass(as.authn); err != nil {
+		return as, err
+	}
 	as.attributes, err = readAttributes(el)
 	return as, err
 }
@@ -244,6 +247,14 @@ func (x exchange) readAuthn(el *etree.Element) (authn, error) {
 	}
 	a.class, err = text(class)
 	return a, err
+}
+
+// checkClass refuses an authentication that is not of a class that was asked for by name.
+func (x exchange) checkClass(a authn) error {
+	if len(x.classes) > 0 && !slices.Contains(x.classes, a.class) {
+		return providers.Refuse("weak_acr", "authentication of another class than asked for")
+	}
+	return nil
 }
 
 // readAttributes returns the attributes by their Name. FriendlyName is decoration that an identity provider

@@ -3,6 +3,7 @@ package saml
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"slices"
 
 	"github.com/signet-broker/signet/providers"
@@ -145,6 +146,17 @@ func (p *provider) subject(x exchange, as assertion) (string, error) {
 	return qualified, nil
 }
 
+// maxMemory is the most that an identity's Memory may be.
+const maxMemory = 4 << 10
+
+// name is what an identity's Memory holds: with its Handle, the NameID as the identity provider wrote it,
+// which is how the sign-outs of both sides name the person (SAML core §3.7.1).
+type name struct {
+	Format      string `json:"format,omitempty"`
+	Qualifier   string `json:"qualifier,omitempty"`
+	SPQualifier string `json:"sp_qualifier,omitempty"`
+}
+
 // done makes the identity. The assertion's ID is remembered as a hash: it is the sender's, of any length.
 func (p *provider) done(x exchange, as assertion) (providers.Next, error) {
 	subject, err := p.subject(x, as)
@@ -152,10 +164,18 @@ func (p *provider) done(x exchange, as assertion) (providers.Next, error) {
 		return nil, err
 	}
 	hash := sha256.Sum256([]byte(as.id))
+	memory, err := json.Marshal(name{as.nameID.format, as.nameID.qualifier, as.nameID.spQualifier})
+	if err != nil {
+		return nil, providers.AsError(err)
+	}
+	if len(memory) > maxMemory {
+		return nil, providers.Refuse("no_subject", "NameID with qualifiers of %d bytes", len(memory))
+	}
 	return providers.Done{
 		Identity: providers.Identity{
 			Subject: subject, Claims: as.claims(), AuthTime: as.authn.at,
 			AMR: as.methods(), ACR: as.authn.class, Session: as.authn.session,
+			Handle: as.nameID.value, Memory: memory,
 		},
 		Once: []providers.Once{{
 			ID:    "assertion:" + base64.RawURLEncoding.EncodeToString(hash[:]),

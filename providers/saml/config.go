@@ -32,13 +32,15 @@ type Config struct {
 	Binding                 string        `yaml:"binding" doc:"how requests are sent, redirect or post; the other one where the metadata offers no such address"`
 	Skew                    time.Duration `yaml:"skew" doc:"how far the identity provider's clock may be off, at most 60s"`
 	NameIDFormat            string        `yaml:"name_id_format" doc:"the NameID format to ask for"`
+	AuthnContext            []string      `yaml:"authn_context" doc:"the authentication context classes to ask for, as URIs"`
+	AuthnContextComparison  string        `yaml:"authn_context_comparison" doc:"exact: the answer must name one of authn_context; minimum: the identity provider judges what is at least as strong"`
 	SubjectAttribute        string        `yaml:"subject_attribute" doc:"the Name of the attribute that names a person for good; default: the NameID"`
 	ForceAuthn              bool          `yaml:"force_authn" doc:"people sign in again each time, also with a session at the identity provider"`
 	AllowExpiredCertificate bool          `yaml:"allow_expired_certificate" doc:"take signatures whose certificate is out of its dates"`
 }
 
 func defaults() *Config {
-	return &Config{SignRequests: true, Binding: "redirect", Skew: maxSkew}
+	return &Config{SignRequests: true, Binding: "redirect", AuthnContextComparison: "exact", Skew: maxSkew}
 }
 
 // Check returns everything that is wrong. It reads the files that are named.
@@ -77,6 +79,14 @@ func (c *Config) Check() []providers.Fault {
 	}
 	if c.NameIDFormat == formatTransient && c.SubjectAttribute == "" {
 		fault("name_id_format", "a transient NameID names nobody for good; set subject_attribute too")
+	}
+	for i, class := range c.AuthnContext {
+		if u, err := url.Parse(class); err != nil || u.Scheme == "" || len(class) > 1024 {
+			fault(fmt.Sprintf("authn_context.%d", i), "must be an absolute URI")
+		}
+	}
+	if c.AuthnContextComparison != "exact" && c.AuthnContextComparison != "minimum" {
+		fault("authn_context_comparison", "must be exact or minimum")
 	}
 	if len(c.SPEntityID) > 1024 || strings.TrimSpace(c.SPEntityID) != c.SPEntityID {
 		fault("sp_entity_id", "must be at most 1024 bytes without white space around them")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"encoding/base64"
+	"encoding/json"
 	"io"
 	"net/http"
 	"reflect"
@@ -238,4 +239,64 @@ func TestPanic(t *testing.T) {
 	x.trust.certs = append(x.trust.certs, nil) // what a nil pointer in a library does
 	_, err := x.read(raw)
 	wantReason(t, err, "malformed")
+}
+
+// TestAuthnContext: a class that is asked for by name is sent, and nothing else is taken for it.
+func TestAuthnContext(t *testing.T) {
+	const mfa, smartcard = "https://refeds.org/profile/mfa", "urn:oasis:names:tc:SAML:2.0:ac:classes:SmartcardPKI"
+	for _, test := range []struct {
+		comparison, class, reason string
+	}{
+		{"exact", smartcard, ""},
+		{"exact", mfa, ""},
+		{"exact", "", "weak_acr"},
+		{"exact", "urn:oasis:names:tc:SAML:2.0:ac:classes:Password", "weak_acr"},
+		{"exact", mfa + "x", "weak_acr"},
+		{"minimum", "urn:oasis:names:tc:SAML:2.0:ac:classes:TimeSyncToken", ""},
+	} {
+		b := openTest(t, func(c *Config) { c.AuthnContext, c.AuthnContextComparison = []string{mfa, smartcard}, test.comparison })
+		_, sent := b.begin(t, providers.Attempt{})
+		raw := inflate(t, parse(t, sent).Query().Get("SAMLRequest"))
+		want := `<samlp:RequestedAuthnContext Comparison="` + test.comparison + `"><saml:AuthnContextClassRef>` + mfa +
+			`</saml:AuthnContextClassRef><saml:AuthnContextClassRef>` + smartcard + `</saml:AuthnContextClassRef></samlp:RequestedAuthnContext></samlp:AuthnRequest>`
+		if !strings.HasSuffix(raw, want) {
+			t.Errorf("request is %s, want it to end in %s", raw, want)
+		}
+		_, err := b.signIn(t, providers.Attempt{}, func(a *idptest.Answer) {
+			class := a.In("AuthnStatement/AuthnContext/AuthnContextClassRef")
+			if class.SetText(test.class); test.class == "" {
+				class.Parent().RemoveChild(class)
+			}
+		})
+		if test.reason == "" && err != nil {
+			t.Errorf("%s of %q = %v, want it accepted", test.comparison, test.class, err)
+		} else if test.reason != "" {
+			wantReason(t, err, test.reason)
+		}
+	}
+}
+
+// TestHandle: what a sign-out needs is the NameID as it came, and stays small.
+func TestHandle(t *testing.T) {
+	b := openTest(t, func(c *Config) { c.SubjectAttribute = "email" })
+	qualified := func(qualifier string) func(*idptest.Answer) {
+		return func(a *idptest.Answer) {
+			a.In("Subject/NameID").CreateAttr("Format", formatTransient)
+			a.In("Subject/NameID").CreateAttr("NameQualifier", qualifier)
+			a.In("Subject/NameID").CreateAttr("SPNameQualifier", "<sp>")
+		}
+	}
+	done, err := b.signIn(t, providers.Attempt{}, qualified("idp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got name
+	if err := json.Unmarshal(done.Identity.Memory, &got); err != nil || got != (name{formatTransient, "idp", "<sp>"}) {
+		t.Errorf("Memory = %s, %v", done.Identity.Memory, err)
+	}
+	if done.Identity.Handle != "peter" || done.Identity.Subject != "peter@initech.example" {
+		t.Errorf("Handle = %q of %q, want the NameID", done.Identity.Handle, done.Identity.Subject)
+	}
+	_, err = b.signIn(t, providers.Attempt{}, qualified(strings.Repeat("x", maxMemory)))
+	wantReason(t, err, "no_subject")
 }

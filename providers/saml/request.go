@@ -16,9 +16,17 @@ import (
 	"strings"
 
 	"github.com/beevik/etree"
-	crewjam "github.com/crewjam/saml"
 	dsig "github.com/russellhaering/goxmldsig"
 	"github.com/signet-broker/signet/providers"
+)
+
+// use is what our own key pairs are for.
+const use = "saml"
+
+// The bindings of messages that go through a browser (SAML bindings §3.4, §3.5).
+const (
+	bindingRedirect = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
+	bindingPost     = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 )
 
 // Begin sends the person to the identity provider with an AuthnRequest (SAML core §3.4.1): by HTTP-Redirect
@@ -41,7 +49,7 @@ func (p *provider) Begin(ctx context.Context, a *providers.Attempt) (providers.N
 	request := p.authnRequest(m.Request, idp.sso[binding], m.Forced || a.MaxAge > 0 || a.SelectUser)
 	var cert *tls.Certificate
 	if p.cfg.SignRequests || idp.signed {
-		if cert, err = p.env.Certificate(ctx, "saml"); err != nil {
+		if cert, err = p.env.Certificate(ctx, use); err != nil {
 			return nil, providers.AsError(fmt.Errorf("key for saml: %w", err))
 		}
 	}
@@ -49,36 +57,49 @@ func (p *provider) Begin(ctx context.Context, a *providers.Attempt) (providers.N
 	if binding == "post" {
 		send = post
 	}
-	next, err := send(request, a.ID, cert)
+	next, err := send(request, "SAMLRequest", a.ID, cert)
 	if err != nil {
 		return nil, providers.AsError(err)
 	}
 	return next, nil
 }
 
-func (p *provider) authnRequest(id, destination string, force bool) *crewjam.AuthnRequest {
-	create := true
-	r := &crewjam.AuthnRequest{
-		ID: id, Version: "2.0", IssueInstant: p.env.Now().UTC(), Destination: destination,
-		Issuer:                      &crewjam.Issuer{Value: p.entityID},
-		AssertionConsumerServiceURL: p.acs,
-		ProtocolBinding:             crewjam.HTTPPostBinding,
-		NameIDPolicy:                &crewjam.NameIDPolicy{AllowCreate: &create},
-	}
-	if p.cfg.NameIDFormat != "" {
-		r.NameIDPolicy.Format = &p.cfg.NameIDFormat
-	}
+// authnRequest makes an AuthnRequest (SAML core §3.4.1), with its elements in the order of the schema.
+func (p *provider) authnRequest(id, destination string, force bool) *etree.Element {
+	el := etree.NewElement("samlp:AuthnRequest")
+	el.CreateAttr("xmlns:samlp", nsProtocol)
+	el.CreateAttr("xmlns:saml", nsAssertion)
+	el.CreateAttr("ID", id)
+	el.CreateAttr("Version", "2.0")
+	el.CreateAttr("IssueInstant", p.env.Now().UTC().Format("2006-01-02T15:04:05.000Z"))
+	el.CreateAttr("Destination", destination)
 	if force {
-		r.ForceAuthn = &force
+		el.CreateAttr("ForceAuthn", "true")
 	}
-	return r
+	el.CreateAttr("ProtocolBinding", bindingPost)
+	el.CreateAttr("AssertionConsumerServiceURL", p.acs)
+	el.CreateElement("saml:Issuer").SetText(p.entityID)
+	policy := el.CreateElement("samlp:NameIDPolicy")
+	if p.cfg.NameIDFormat != "" {
+		policy.CreateAttr("Format", p.cfg.NameIDFormat)
+	}
+	policy.CreateAttr("AllowCreate", "true")
+	if len(p.cfg.AuthnContext) > 0 {
+		requested := el.CreateElement("samlp:RequestedAuthnContext")
+		requested.CreateAttr("Comparison", p.cfg.AuthnContextComparison)
+		for _, class := range p.cfg.AuthnContext {
+			requested.CreateElement("saml:AuthnContextClassRef").SetText(class)
+		}
+	}
+	return el
 }
 
 // redirect is the HTTP-Redirect binding with the signature over the query (SAML bindings §3.4.4.1). Every
-// value is escaped once, and exactly the escaped text is signed and sent. A query that the identity
-// provider's address has already stays in front and unsigned.
-func redirect(request *crewjam.AuthnRequest, relayState string, cert *tls.Certificate) (providers.Next, error) {
-	message, err := serialize(request.Element())
+// value is escaped once, and exactly the escaped text is signed and sent. A query that the
+// receiver's address has already stays in front and unsigned. parameter is SAMLRequest or SAMLResponse; the
+// message goes to its Destination. Without a cert it is not signed.
+func redirect(el *etree.Element, parameter, relayState string, cert *tls.Certificate) (providers.Next, error) {
+	message, err := serialize(el)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +114,7 @@ func redirect(request *crewjam.AuthnRequest, relayState string, cert *tls.Certif
 	if err != nil {
 		return nil, err
 	}
-	query := "SAMLRequest=" + escape(base64.StdEncoding.EncodeToString(deflated.Bytes())) + "&RelayState=" + escape(relayState)
+	query := parameter + "=" + escape(base64.StdEncoding.EncodeToString(deflated.Bytes())) + "&RelayState=" + escape(relayState)
 	if cert != nil {
 		query += "&SigAlg=" + escape(dsig.RSASHA256SignatureMethod)
 		key, ok := cert.PrivateKey.(crypto.Signer)
@@ -103,38 +124,39 @@ func redirect(request *crewjam.AuthnRequest, relayState string, cert *tls.Certif
 		sum := sha256.Sum256([]byte(query))
 		signature, err := key.Sign(rand.Reader, sum[:], crypto.SHA256)
 		if err != nil {
-			return nil, fmt.Errorf("sign request: %w", err)
+			return nil, fmt.Errorf("sign %s: %w", el.Tag, err)
 		}
 		query += "&Signature=" + escape(base64.StdEncoding.EncodeToString(signature))
 	}
-	separator := "?"
-	if strings.Contains(request.Destination, "?") {
+	destination, separator := attr(el, "Destination"), "?"
+	if strings.Contains(destination, "?") {
 		separator = "&"
 	}
-	return providers.Redirect{URL: request.Destination + separator + query}, nil
+	return providers.Redirect{URL: destination + separator + query}, nil
 }
 
 // escape percent-encodes everything but letters, digits and -_.~ (RFC 3986 §2.3).
 func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 // post is the HTTP-POST binding with the signature inside of the message, after Issuer.
-func post(request *crewjam.AuthnRequest, relayState string, cert *tls.Certificate) (providers.Next, error) {
+func post(el *etree.Element, parameter, relayState string, cert *tls.Certificate) (providers.Next, error) {
 	if cert != nil {
-		if err := sign(request, cert); err != nil {
-			return nil, fmt.Errorf("sign request: %w", err)
+		if err := sign(el, cert); err != nil {
+			return nil, fmt.Errorf("sign %s: %w", el.Tag, err)
 		}
 	}
-	message, err := serialize(request.Element())
+	message, err := serialize(el)
 	if err != nil {
 		return nil, err
 	}
-	return providers.Post{URL: request.Destination, Fields: url.Values{
-		"SAMLRequest": {base64.StdEncoding.EncodeToString(message)},
-		"RelayState":  {relayState},
+	return providers.Post{URL: attr(el, "Destination"), Fields: url.Values{
+		parameter:    {base64.StdEncoding.EncodeToString(message)},
+		"RelayState": {relayState},
 	}}, nil
 }
 
-func sign(request *crewjam.AuthnRequest, cert *tls.Certificate) error {
+// sign puts an enveloped signature after the message's Issuer, its first child.
+func sign(el *etree.Element, cert *tls.Certificate) error {
 	key, ok := cert.PrivateKey.(crypto.Signer)
 	if !ok {
 		return errors.New("key for saml cannot sign")
@@ -144,8 +166,12 @@ func sign(request *crewjam.AuthnRequest, cert *tls.Certificate) error {
 		return err
 	}
 	signing.Canonicalizer = dsig.MakeC14N10ExclusiveCanonicalizerWithPrefixList("")
-	request.Signature, err = signing.ConstructSignature(request.Element(), true)
-	return err
+	signature, err := signing.ConstructSignature(el, true)
+	if err != nil {
+		return err
+	}
+	el.InsertChildAt(1, signature)
+	return nil
 }
 
 func serialize(el *etree.Element) ([]byte, error) {

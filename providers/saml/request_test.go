@@ -100,9 +100,9 @@ func TestPostBinding(t *testing.T) {
 
 // TestRedirectQuery (S-166): whatever is in RelayState or in the address, there is one of each parameter.
 func TestRedirectQuery(t *testing.T) {
-	request := &crewjam.AuthnRequest{ID: "_1", Version: "2.0", Destination: "https://idp.example/sso?tenant=a%20b&x=1"}
+	request := openTest(t, nil).p.authnRequest("_1", "https://idp.example/sso?tenant=a%20b&x=1", false)
 	evil := "x&SAMLRequest=evil&SigAlg=none#f +%"
-	next, err := redirect(request, evil, ourKey())
+	next, err := redirect(request, "SAMLRequest", evil, ourKey())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,6 +63,9 @@ func (p *provider) Continue(ctx context.Context, a *providers.Attempt, r provide
 		forced: m.Forced, maxAge: a.MaxAge,
 		trust: trust{certs: idp.certs, now: p.env.Now(), expired: p.cfg.AllowExpiredCertificate},
 	}
+	if p.cfg.AuthnContextComparison == "exact" {
+		x.classes = p.cfg.AuthnContext
+	}
 	as, err := x.read(raw)
 	if err != nil {
 		return nil, err
@@ -102,6 +105,7 @@ type exchange struct {
 	trust        trust
 	forced       bool          // the person had to sign in after our request
 	maxAge       time.Duration // 0: any age
+	classes      []string      // the authentication is of one of them; none: of any
 }
 
 // read verifies a Response and returns the verified assertion with its conditions checked. The libraries
