@@ -61,6 +61,16 @@ func (p *Pages) reply(r *http.Request, v broker.Visitor, values url.Values) prov
 
 // metadata is what an upstream's operator imports to know us.
 func (p *Pages) metadata(w http.ResponseWriter, r *http.Request) error {
+	return p.describe(w, r, "application/samlmetadata+xml")
+}
+
+// jwks are the keys by which Signet proves itself to an OIDC upstream.
+func (p *Pages) jwks(w http.ResponseWriter, r *http.Request) error {
+	return p.describe(w, r, "application/json")
+}
+
+// describe answers with a provider's document about us, if it is of the type that belongs at this address.
+func (p *Pages) describe(w http.ResponseWriter, r *http.Request, want string) error {
 	id := r.PathValue("provider")
 	pr := p.Broker.Registry.Provider(id)
 	if pr == nil {
@@ -71,6 +81,9 @@ func (p *Pages) metadata(w http.ResponseWriter, r *http.Request) error {
 		return &providers.Error{Kind: providers.Invalid, Reason: "not_found", Status: http.StatusNotFound}
 	}
 	contentType, document, err := d.Describe(r.Context())
+	if err == nil && contentType != want {
+		err = &providers.Error{Kind: providers.Invalid, Reason: "not_found", Status: http.StatusNotFound}
+	}
 	if err != nil {
 		return err
 	}

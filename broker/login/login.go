@@ -23,6 +23,7 @@ func (p *Pages) Register() {
 	s.Page("POST /login/{id}", p.answer)
 	s.Page("GET /callback/{provider}", p.callback)
 	s.Page("POST /callback/{provider}", p.callback)
+	s.Page("GET /callback/{provider}/jwks", p.jwks)
 	s.Page("POST /saml/{provider}/acs", p.acs)
 	s.Page("GET /saml/{provider}/metadata", p.metadata)
 }

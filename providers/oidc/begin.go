@@ -56,13 +56,16 @@ func (p *provider) wishes(a *providers.Attempt) []oauth2.AuthCodeOption {
 			options = append(options, oauth2.SetAuthURLParam(name, value))
 		}
 	}
+	if p.conf.ResponseMode == modeForm {
+		set("response_mode", modeForm)
+	}
 	prompt := strings.Fields(p.conf.Prompt)
 	switch {
 	case a.ForceLogin:
 		prompt = with(prompt, "login")
 		set("max_age", "0")
-	case a.MaxAge > 0:
-		set("max_age", strconv.Itoa(int(a.MaxAge/time.Second)))
+	case p.maxAge(a) > 0:
+		set("max_age", strconv.Itoa(int(p.maxAge(a)/time.Second)))
 	}
 	if a.SelectUser && !a.ForceLogin { // whoever must sign in again can be somebody else
 		prompt = with(prompt, "select_account")
@@ -77,6 +80,14 @@ func (p *provider) wishes(a *providers.Attempt) []oauth2.AuthCodeOption {
 		set(name, value)
 	}
 	return options
+}
+
+// maxAge is how old the authentication may be, by the attempt and the configuration; 0: any age.
+func (p *provider) maxAge(a *providers.Attempt) time.Duration {
+	if p.conf.MaxAge > 0 && (a.MaxAge == 0 || p.conf.MaxAge < a.MaxAge) {
+		return p.conf.MaxAge
+	}
+	return a.MaxAge
 }
 
 func with(words []string, word string) []string {

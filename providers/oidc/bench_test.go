@@ -67,7 +67,7 @@ func BenchmarkIDToken(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	want := expectation{attempt: &a, nonce: mem.Nonce, code: reply.Values.Get("code")}
+	want := expectation{attempt: &a, issuer: m.Issuer, nonce: mem.Nonce, code: reply.Values.Get("code")}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := p.readIDToken(b.Context(), t, want); err != nil {

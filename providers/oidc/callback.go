@@ -35,22 +35,37 @@ func (p *provider) Continue(ctx context.Context, a *providers.Attempt, r provide
 	if err != nil {
 		return nil, err
 	}
-	person, err := p.readIDToken(ctx, tokens, expectation{attempt: a, nonce: mem.Nonce, code: code})
+	person, err := p.readIDToken(ctx, tokens, expectation{attempt: a, issuer: m.Issuer, nonce: mem.Nonce, code: code})
 	if err != nil {
 		return nil, err
+	}
+	id := providers.Identity{Claims: person, Keep: p.options.Keep}
+	if p.options.Person != nil {
+		if id.Subject, err = p.options.Person(person, r); err != nil {
+			return nil, err
+		}
 	}
 	if p.conf.UserInfo {
 		if err := p.addUserInfo(ctx, m, tokens.access, person); err != nil {
 			return nil, err
 		}
 	}
-	return providers.Done{Identity: p.identity(person)}, nil
+	p.identify(&id, person)
+	if p.conf.Logout && len(tokens.id) < maxHint {
+		id.Memory = []byte(tokens.id)
+	}
+	return providers.Done{Identity: id}, nil
 }
 
 // readCallback returns the code of a callback that may be one (RFC 6749, section 4.1.2; RFC 9207).
 func (p *provider) readCallback(m *metadata, a *providers.Attempt, r providers.Reply) (string, error) {
-	if r.Method != http.MethodGet {
-		return "", providers.Refuse("malformed", "callback by %.10q, want GET", r.Method)
+	// One that comes another way than it was asked for has been carried by somebody.
+	want := http.MethodGet
+	if p.conf.ResponseMode == modeForm {
+		want = http.MethodPost
+	}
+	if r.Method != want {
+		return "", providers.Refuse("malformed", "callback by %.10q, want %s", r.Method, want)
 	}
 	for _, name := range []string{"state", "code", "iss", "error"} {
 		// Two of one are two readings: some part before us may have checked the other.
@@ -83,7 +98,7 @@ func (p *provider) readCallback(m *metadata, a *providers.Attempt, r providers.R
 func (p *provider) checkIss(m *metadata, v url.Values) error {
 	iss, given := v["iss"]
 	switch {
-	case given && (len(iss) != 1 || iss[0] != p.conf.Issuer):
+	case given && (len(iss) != 1 || !p.issued(iss[0], m.Issuer)):
 		return providers.Refuse("iss_mismatch", "callback is from another issuer")
 	case !given && m.IssParam:
 		return providers.Refuse("iss_mismatch", "callback without iss, which this upstream always sends")
@@ -101,13 +116,19 @@ func errorWord(s string) string {
 	return "an error without a usable code"
 }
 
-// identity is the person in the broker's terms.
-func (p *provider) identity(c claims) providers.Identity {
-	id := providers.Identity{Claims: c, AuthTime: p.env.Now()}
-	id.Subject, _ = c["sub"].(string)
+// identify adds to id what the claims say of a person in the broker's terms.
+func (p *provider) identify(id *providers.Identity, c claims) {
+	id.AuthTime = p.env.Now()
+	switch sub, _ := c["sub"].(string); id.Subject {
+	case "":
+		id.Subject = sub
+	case sub:
+	default:
+		id.Handle = sub
+	}
 	id.ACR, _ = c["acr"].(string)
 	id.Session, _ = c["sid"].(string)
-	if at, ok := c.time("auth_time"); ok && at.Before(id.AuthTime) {
+	if at, ok := p.authTime(c); ok && at.Before(id.AuthTime) {
 		id.AuthTime = at.Round(time.Second)
 	}
 	if list, ok := c["amr"].([]any); ok {
@@ -117,5 +138,4 @@ func (p *provider) identity(c claims) providers.Identity {
 			}
 		}
 	}
-	return id
 }

@@ -21,7 +21,11 @@ type tokens struct{ access, id string }
 // twice is taken for a stolen one.
 func (p *provider) exchange(ctx context.Context, m *metadata, code, verifier string) (tokens, error) {
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, p.token)
-	t, err := m.client.Exchange(ctx, code, oauth2.VerifierOption(verifier))
+	client, proof, err := p.client(ctx, m)
+	if err != nil {
+		return tokens{}, providers.AsError(err)
+	}
+	t, err := client.Exchange(ctx, code, append(proof, oauth2.VerifierOption(verifier))...)
 	if err != nil {
 		return tokens{}, exchangeError(err)
 	}

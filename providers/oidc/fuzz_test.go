@@ -35,7 +35,7 @@ func FuzzCallback(f *testing.F) {
 
 // FuzzIDTokenClaims: whatever an upstream signs, claims are believed only if they name exactly this login.
 func FuzzIDTokenClaims(f *testing.F) {
-	p := open(providers.Env{Now: time.Now, Client: &http.Client{}}, Config{Issuer: "https://idp.example", ClientID: "signet"})
+	p := open(providers.Env{Now: time.Now, Client: &http.Client{}}, Config{Issuer: "https://idp.example", ClientID: "signet"}, Options{})
 	f.Add(`{"iss":"https://idp.example","aud":"signet","sub":"ann","nonce":"n","iat":1,"exp":2}`)
 	f.Add(`{"sub":"ann","SUB":"victim","ſub":"victim"}`)
 	f.Add(`{"aud":["signet",["signet"],null],"exp":1e400}`)
@@ -46,7 +46,7 @@ func FuzzIDTokenClaims(f *testing.F) {
 			return
 		}
 		a := providertest.Attempt()
-		checks := []error{p.checkParties(c), p.checkTimes(c), checkPerson(c), checkBinding(c, expectation{attempt: &a, nonce: "n"}, "t", "RS256"), p.checkAuthentication(c, &a)}
+		checks := []error{p.checkParties(c, p.conf.Issuer), p.checkTimes(c), checkPerson(c), checkBinding(c, expectation{attempt: &a, nonce: "n"}, "t", "RS256"), p.checkAuthentication(c, &a)}
 		for _, err := range checks {
 			if err != nil && providers.AsError(err).Kind != providers.Invalid {
 				t.Fatalf("%q: %v", payload, err)
@@ -57,6 +57,6 @@ func FuzzIDTokenClaims(f *testing.F) {
 				t.Fatalf("%q: sub passed", payload)
 			}
 		}
-		p.identity(c)
+		p.identify(&providers.Identity{}, c)
 	})
 }

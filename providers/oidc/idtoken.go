@@ -30,6 +30,7 @@ const (
 // expectation is what an ID token has to answer to.
 type expectation struct {
 	attempt *providers.Attempt
+	issuer  string // as discovered
 	nonce   string
 	code    string
 }
@@ -38,7 +39,7 @@ type expectation struct {
 // 3.1.3.7). go-oidc's Verify is not asked: it checks issuer, audience and algorithm as is done here, but
 // neither nonce, sub, iat, azp, typ nor hashes, and it reads claims without regard to case.
 func (p *provider) readIDToken(ctx context.Context, t tokens, want expectation) (claims, error) {
-	jws, err := p.parse(t.id)
+	jws, err := p.parse(t.id, "JWT")
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +52,7 @@ func (p *provider) readIDToken(ctx context.Context, t tokens, want expectation) 
 		return nil, err
 	}
 	for _, check := range []func() error{
-		func() error { return p.checkParties(c) },
+		func() error { return p.checkParties(c, want.issuer) },
 		func() error { return p.checkTimes(c) },
 		func() error { return checkPerson(c) },
 		func() error { return checkBinding(c, want, t.access, jws.Signatures[0].Protected.Algorithm) },
@@ -65,36 +66,38 @@ func (p *provider) readIDToken(ctx context.Context, t tokens, want expectation) 
 }
 
 // parse takes a token apart without believing it: compact form only, an allowed algorithm, and a header
-// that asks for nothing. jwk, x5c, jku and x5u are never looked at for a key; jwk is refused outright.
-func (p *provider) parse(raw string) (*jose.JSONWebSignature, error) {
+// that asks for nothing. jwk, x5c, jku and x5u are never looked at for a key; jwk is refused outright. A typ
+// must be one of types.
+func (p *provider) parse(raw string, types ...string) (*jose.JSONWebSignature, error) {
 	if len(raw) > maxToken {
-		return nil, providers.Refuse("malformed", "ID token has %d bytes", len(raw))
+		return nil, providers.Refuse("malformed", "token has %d bytes", len(raw))
 	}
 	// JSON serialisation, a JWE (five parts), and white space that some decoders skip.
 	if strings.Count(raw, ".") != 2 || strings.ContainsFunc(raw, notCompact) {
-		return nil, providers.Refuse("malformed", "ID token is not a compact JWS")
+		return nil, providers.Refuse("malformed", "token is not a compact JWS")
 	}
 	jws, err := jose.ParseSignedCompact(raw, p.algs)
 	var alg *jose.ErrUnexpectedSignatureAlgorithm
 	switch {
 	case errors.As(err, &alg):
-		return nil, providers.Refuse("alg", "ID token has alg %.20q", string(alg.Got))
+		return nil, providers.Refuse("alg", "token has alg %.20q", string(alg.Got))
 	case err != nil || len(jws.Signatures) != 1:
-		return nil, providers.Refuse("malformed", "ID token cannot be parsed")
+		return nil, providers.Refuse("malformed", "token cannot be parsed")
 	}
 	header := jws.Signatures[0].Protected
 	if header.JSONWebKey != nil {
-		return nil, providers.Refuse("sig", "ID token brings its own key")
+		return nil, providers.Refuse("sig", "token brings its own key")
 	}
 	for _, name := range []jose.HeaderKey{"crit", "b64"} {
 		if _, there := header.ExtraHeaders[name]; there {
-			return nil, providers.Refuse("malformed", "ID token has the header %s", name)
+			return nil, providers.Refuse("malformed", "token has the header %s", name)
 		}
 	}
 	if typ, there := header.ExtraHeaders["typ"]; there {
 		// A logout or access token of the same upstream is signed by the same key.
-		if s, _ := typ.(string); !strings.EqualFold(s, "JWT") {
-			return nil, providers.Refuse("typ", "ID token has typ %.40q", s)
+		s, _ := typ.(string)
+		if !slices.ContainsFunc(types, func(t string) bool { return strings.EqualFold(s, t) }) {
+			return nil, providers.Refuse("typ", "token has typ %.40q", s)
 		}
 	}
 	return jws, nil
@@ -133,20 +136,20 @@ func (c claims) time(name string) (time.Time, bool) {
 }
 
 // checkParties: who speaks, and to whom.
-func (p *provider) checkParties(c claims) error {
-	if iss, _ := c["iss"].(string); iss != p.conf.Issuer {
-		return providers.Refuse("iss", "ID token is of issuer %.200q", iss)
+func (p *provider) checkParties(c claims, issuer string) error {
+	if iss, _ := c["iss"].(string); !p.issued(iss, issuer) {
+		return providers.Refuse("iss", "token is of issuer %.200q", iss)
 	}
 	us, others := p.audience(c["aud"])
 	if !us {
-		return providers.Refuse("aud", "ID token is not for us")
+		return providers.Refuse("aud", "token is not for us")
 	}
 	azp, there := c["azp"]
 	switch {
 	case there && azp != p.conf.ClientID:
-		return providers.Refuse("azp", "ID token was made for another client")
+		return providers.Refuse("azp", "token was made for another client")
 	case !there && others:
-		return providers.Refuse("azp", "ID token has several audiences and no azp")
+		return providers.Refuse("azp", "token has several audiences and no azp")
 	}
 	return nil
 }
@@ -236,10 +239,18 @@ func halfHash(alg, value string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 }
 
+// authTime is when the person signed in, as far as the upstream tells.
+func (p *provider) authTime(c claims) (time.Time, bool) {
+	if _, there := c["auth_time"]; !there && p.conf.AuthTimeFromIat {
+		return c.time("iat")
+	}
+	return c.time("auth_time")
+}
+
 // checkAuthentication: the person signed in when and how they were asked to. The upstream is free to ignore
 // prompt, max_age and acr_values, so what it says it did is what counts.
 func (p *provider) checkAuthentication(c claims, a *providers.Attempt) error {
-	at, known := c.time("auth_time")
+	at, known := p.authTime(c)
 	if _, there := c["auth_time"]; there && !known {
 		return providers.Refuse("malformed", "ID token has an auth_time that is no number")
 	}
@@ -247,8 +258,8 @@ func (p *provider) checkAuthentication(c claims, a *providers.Attempt) error {
 	switch {
 	case a.ForceLogin:
 		oldest = a.Begun
-	case a.MaxAge > 0:
-		oldest = p.env.Now().Add(-a.MaxAge)
+	case p.maxAge(a) > 0:
+		oldest = p.env.Now().Add(-p.maxAge(a))
 	}
 	if !oldest.IsZero() && (!known || at.Before(oldest.Add(-drift))) {
 		return providers.Refuse("stale_auth", "the person signed in before %v, or nobody says when", oldest.UTC())

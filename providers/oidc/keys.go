@@ -100,7 +100,7 @@ func (p *provider) verify(ctx context.Context, jws *jose.JSONWebSignature) ([]by
 		}
 	}
 	if err != nil {
-		return nil, providers.Refuse("sig", "ID token of kid %.64q, alg %s: %w", header.KeyID, header.Algorithm, err)
+		return nil, providers.Refuse("sig", "token of kid %.64q, alg %s: %w", header.KeyID, header.Algorithm, err)
 	}
 	return payload, nil
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"slices"
 
 	gooidc "github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
@@ -21,19 +20,26 @@ const maxURL = 1 << 10
 
 // metadata is what an upstream's discovery document says (OpenID Connect Discovery 1.0, section 3).
 type metadata struct {
-	AuthURL     string   `json:"authorization_endpoint"`
-	TokenURL    string   `json:"token_endpoint"`
-	JWKSURL     string   `json:"jwks_uri"`
-	UserInfoURL string   `json:"userinfo_endpoint"`
-	TokenAuth   []string `json:"token_endpoint_auth_methods_supported"`
-	IssParam    bool     `json:"authorization_response_iss_parameter_supported"`
+	Issuer        string   `json:"issuer"`
+	AuthURL       string   `json:"authorization_endpoint"`
+	TokenURL      string   `json:"token_endpoint"`
+	JWKSURL       string   `json:"jwks_uri"`
+	UserInfoURL   string   `json:"userinfo_endpoint"`
+	EndSessionURL string   `json:"end_session_endpoint"`
+	TokenAuth     []string `json:"token_endpoint_auth_methods_supported"`
+	TokenAlgs     []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	IssParam      bool     `json:"authorization_response_iss_parameter_supported"`
 
 	client oauth2.Config // made of the above
 }
 
 // fetchMetadata is the fetch of provider.metadata.
 func (p *provider) fetchMetadata(ctx context.Context) (*metadata, error) {
-	found, err := gooidc.NewProvider(gooidc.ClientContext(ctx, p.env.Client), p.conf.Issuer)
+	ctx = gooidc.ClientContext(ctx, p.env.Client)
+	if p.options.Discovered != nil { // it is asked below, instead of the library's own comparison
+		ctx = gooidc.InsecureIssuerURLContext(ctx, p.conf.Issuer)
+	}
+	found, err := gooidc.NewProvider(ctx, p.conf.Issuer)
 	var mismatch *gooidc.IssuerMismatchError
 	switch {
 	case errors.As(err, &mismatch):
@@ -46,6 +52,9 @@ func (p *provider) fetchMetadata(ctx context.Context) (*metadata, error) {
 	var m metadata
 	if err := found.Claims(&m); err != nil {
 		return nil, broken("discovery document has a wrong type")
+	}
+	if p.options.Discovered != nil && !p.options.Discovered(m.Issuer) {
+		return nil, broken("discovery document is of issuer %.200q", m.Issuer)
 	}
 	if err := p.checkEndpoints(&m); err != nil {
 		return nil, err
@@ -60,16 +69,12 @@ func (p *provider) fetchMetadata(ctx context.Context) (*metadata, error) {
 	return &m, nil
 }
 
-// authStyle is never AuthStyleAutoDetect: that sends code and secret a second time after any error.
-func (p *provider) authStyle(m *metadata) oauth2.AuthStyle {
-	post := p.conf.TokenAuth == "client_secret_post"
-	if p.conf.TokenAuth == "" {
-		post = slices.Contains(m.TokenAuth, "client_secret_post") && !slices.Contains(m.TokenAuth, "client_secret_basic")
+// issued tells whether what says that it is of iss may be this upstream's.
+func (p *provider) issued(iss, discovered string) bool {
+	if p.options.Issued != nil {
+		return p.options.Issued(iss, discovered)
 	}
-	if post || p.conf.ClientSecret == "" {
-		return oauth2.AuthStyleInParams
-	}
-	return oauth2.AuthStyleInHeader
+	return iss == discovered
 }
 
 // checkEndpoints holds against a document that would send codes, secrets or our own requests elsewhere.
@@ -86,6 +91,7 @@ func (p *provider) checkEndpoints(m *metadata) error {
 		{"token_endpoint", m.TokenURL, false},
 		{"jwks_uri", m.JWKSURL, false},
 		{"userinfo_endpoint", m.UserInfoURL, true},
+		{"end_session_endpoint", m.EndSessionURL, true},
 	} {
 		if e.url == "" && e.optional {
 			continue

@@ -26,7 +26,7 @@ func (p *provider) addUserInfo(ctx context.Context, m *metadata, access string, 
 	case "application/json":
 		info, err = decode(body)
 	case "application/jwt":
-		info, err = p.readUserInfoJWT(ctx, string(body))
+		info, err = p.readUserInfoJWT(ctx, m, string(body))
 	default:
 		return providers.Refuse("malformed", "userinfo is %.40q", media)
 	}
@@ -52,8 +52,8 @@ var protocol = map[string]bool{
 }
 
 // readUserInfoJWT reads a signed answer: the signature alone would let an ID token for another client pass.
-func (p *provider) readUserInfoJWT(ctx context.Context, raw string) (claims, error) {
-	jws, err := p.parse(raw)
+func (p *provider) readUserInfoJWT(ctx context.Context, m *metadata, raw string) (claims, error) {
+	jws, err := p.parse(raw, "JWT")
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (p *provider) readUserInfoJWT(ctx context.Context, raw string) (claims, err
 	if err != nil {
 		return nil, err
 	}
-	if err := p.checkParties(c); err != nil {
+	if err := p.checkParties(c, m.Issuer); err != nil {
 		return nil, err
 	}
 	if _, there := c["exp"]; there {
