@@ -41,6 +41,11 @@ func (b *Broker) resolve(ctx context.Context, l *Login) (resolved, error) {
 	case err == nil && u.Disabled:
 		return resolved{}, &Error{Kind: providers.Forbidden, Reason: "account_disabled", Err: fmt.Errorf("user %s", u.ID)}
 	case err == nil:
+		for _, name := range l.Identity.Keep {
+			if known, ok := u.Attributes[name]; ok && attrs[name] == nil {
+				attrs[name] = known
+			}
+		}
 		changed := !sameAttributes(u.Attributes, attrs)
 		if changed {
 			u.Attributes, u.Updated = attrs, b.Now()

@@ -97,6 +97,7 @@ type Identity struct {
 	Session  string         `json:"session,omitempty"` // the upstream's own session: sid or SessionIndex
 	Handle   string         `json:"handle,omitempty"`  // the person's name in the upstream's sign-outs, e.g. a NameID; "": Subject
 	Memory   []byte         `json:"memory,omitempty"`  // what Logout will need, at most 4 KB; no secret
+	Keep     []string       `json:"keep,omitempty"`    // attributes that the upstream tells only once: those known already stay when they are missing
 }
 
 // Env is what a provider gets from Signet when it is opened.
