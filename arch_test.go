@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 	"internal/seal":    {},
 	"internal/secret":  {},
 
-	"bench": {"internal/pgtest"},
+	"bench": {"internal/idptest", "internal/pgtest"},
 }
 
 func TestPackagesImportOnlyWhatTheDesignAllows(t *testing.T) {

@@ -25,6 +25,7 @@ type issuer struct {
 	Scope        string
 	SecretInForm bool
 	Authorize    url.Values // more parameters of the authorization request
+	SAML         url.Values // the same for a sign-in at a SAML identity provider; nil: there is none
 	Fill         url.Values // what is typed into the fields of forms
 
 	host                         string

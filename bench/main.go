@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -64,7 +65,7 @@ func parse(args []string) (options, error) {
 	fs.DurationVar(&o.load.duration, "duration", 8*time.Second, "how long each phase is measured")
 	fs.DurationVar(&o.load.warmup, "warmup", 2*time.Second, "how long each phase runs before that")
 	fs.IntVar(&o.load.browsers, "browsers", 8, "browsers at once")
-	phases := fs.String("phases", "login,refresh,userinfo,jwks", "what is measured, in this order")
+	phases := fs.String("phases", "login,saml,refresh,userinfo,jwks", "what is measured, in this order; saml is left out with -issuer")
 	fs.StringVar(&o.json, "json", "", "also write the figures to this file, as JSON")
 	fs.StringVar(&o.only, "only", "", "sqlite or postgres; else both")
 	fs.StringVar(&o.bin, "bin", "", "measure this signet binary; else one is built")
@@ -83,6 +84,9 @@ func parse(args []string) (options, error) {
 
 	var err error
 	o.load.phases = strings.Split(*phases, ",")
+	if o.issuer.URL != "" {
+		o.load.phases = slices.DeleteFunc(o.load.phases, func(name string) bool { return name == "saml" })
+	}
 	switch {
 	case fs.NArg() > 0:
 		return o, fmt.Errorf("what is %q?", fs.Arg(0))

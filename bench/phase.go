@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -71,6 +72,16 @@ func measure(ctx context.Context, i *issuer, l load, pid int, alg string) (figur
 // operation returns what a browser does over and over in a phase; held has the tokens of each.
 func (i *issuer) operation(name string, held []tokens) (func(ctx context.Context, browser int) error, error) {
 	switch name {
+	case "saml":
+		if i.SAML == nil {
+			return nil, errors.New("no SAML identity provider is there")
+		}
+		saml := *i
+		saml.Authorize = i.SAML
+		return func(ctx context.Context, _ int) error {
+			_, _, err := saml.login(ctx)
+			return err
+		}, nil
 	case "login":
 		var logins atomic.Int64
 		return func(ctx context.Context, b int) error {

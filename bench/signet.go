@@ -33,6 +33,7 @@ type bed struct {
 	dir      string
 	bin      string
 	upstream string // its issuer
+	metadata string // of the SAML identity provider beside it
 }
 
 // measureSignet measures Signet itself, on each database.
@@ -49,7 +50,7 @@ func measureSignet(ctx context.Context, o options) error {
 		}
 	}
 	var stop func()
-	if b.upstream, stop, err = startUpstream(ctx, o.alg); err != nil {
+	if b.upstream, b.metadata, stop, err = startUpstream(ctx, o.alg); err != nil {
 		return err
 	}
 	defer stop()
@@ -84,33 +85,33 @@ func build(ctx context.Context, dir string) (string, error) {
 }
 
 // startUpstream runs the upstream in a process of its own, so that its work is not taken for Signet's.
-func startUpstream(ctx context.Context, alg string) (issuer string, stop func(), err error) {
+func startUpstream(ctx context.Context, alg string) (issuer, metadata string, stop func(), err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return "", nil, err
+		return "", "", nil, err
 	}
 	cmd := exec.CommandContext(ctx, self, "upstream", "-addr", "127.0.0.1:0", "-alg", alg, "-until-eof")
 	cmd.Stderr = os.Stderr
 	alive, err := cmd.StdinPipe() // closed by the system too, should this process die
 	if err != nil {
-		return "", nil, err
+		return "", "", nil, err
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return "", nil, err
+		return "", "", nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return "", nil, err
+		return "", "", nil, err
 	}
 	stop = func() {
 		alive.Close()
 		cmd.Wait()
 	}
-	if _, err := fmt.Fscanln(bufio.NewReader(out), &issuer); err != nil {
+	if _, err := fmt.Fscanln(bufio.NewReader(out), &issuer, &metadata); err != nil {
 		stop()
-		return "", nil, fmt.Errorf("upstream: %w", err)
+		return "", "", nil, fmt.Errorf("upstream: %w", err)
 	}
-	return issuer, stop, nil
+	return issuer, metadata, stop, nil
 }
 
 // measure runs the load on one database, with one app for each signature, and then starts Signet again.
@@ -134,7 +135,7 @@ func (b bed) measure(ctx context.Context, engine string, l load) (Subject, error
 		progress("%s with %s", s.Name, alg)
 		i := &issuer{
 			URL: config.Issuer, ClientID: alg, Secret: config.Secret, Redirect: redirectURI, Scope: scope,
-			Authorize: url.Values{"provider": {"corp"}},
+			Authorize: url.Values{"provider": {"corp"}}, SAML: url.Values{"provider": {"acme"}},
 		}
 		figures, requests, err := measure(ctx, i, l, p.cmd.Process.Pid, alg)
 		if err != nil {
@@ -161,9 +162,9 @@ func (b bed) measure(ctx context.Context, engine string, l load) (Subject, error
 
 // config is what Signet's configuration file is made from.
 type config struct {
-	path                                       string
-	Issuer, Listen, Admin, Database, Key       string
-	Upstream, Secret, UpstreamSecret, Redirect string
+	path                                                 string
+	Issuer, Listen, Admin, Database, Key                 string
+	Upstream, Metadata, Secret, UpstreamSecret, Redirect string
 }
 
 var configFile = template.Must(template.New("").Parse(`issuer: {{.Issuer}}
@@ -177,7 +178,7 @@ apps:
     name: {{$alg}}
     secret: {{$.Secret}}
     redirect_uris: [{{$.Redirect}}]
-    providers: [corp]
+    providers: [corp, acme]
     tokens: {signing: {{$alg}}}
 {{- end}}
 providers:
@@ -188,6 +189,10 @@ providers:
     client_id: signet
     client_secret: {{.UpstreamSecret}}
     scopes: [openid, email, profile]
+  - id: acme
+    kind: saml
+    name: Acme
+    metadata_url: {{.Metadata}}
 `))
 
 func (config) Algorithms() []string { return []string{"RS256", "ES256"} }
@@ -195,7 +200,7 @@ func (config) Algorithms() []string { return []string{"RS256", "ES256"} }
 func (b bed) configure(engine, database string) (config, error) {
 	c := config{
 		path: filepath.Join(b.dir, engine+".yaml"), Key: filepath.Join(b.dir, engine+".key"), Database: database,
-		Upstream: b.upstream, Secret: rand.Text(), UpstreamSecret: rand.Text(), Redirect: redirectURI,
+		Upstream: b.upstream, Metadata: b.metadata, Secret: rand.Text(), UpstreamSecret: rand.Text(), Redirect: redirectURI,
 	}
 	for _, addr := range []*string{&c.Listen, &c.Admin} {
 		var err error

@@ -23,6 +23,9 @@ var atMost = map[[2]string]float64{
 	{"refresh", "ES256"}: 0.4,
 }
 
+// samlAtMost is how much more CPU than an OpenID login a SAML login may take.
+const samlAtMost = 1.5
+
 const (
 	loginRequests = 3
 	mostResident  = 60  // MB
@@ -43,6 +46,11 @@ func (s Subject) judge() (all []Verdict) {
 			add(f.Operation+" with "+f.Tokens+", RSA signatures", f.Signatures, most)
 		}
 	}
+	for _, alg := range []string{"RS256", "ES256"} {
+		if saml, login := s.cpu("saml", alg), s.cpu("login", alg); saml > 0 && login > 0 {
+			add("login by SAML with "+alg+", OpenID logins", saml/login, samlAtMost)
+		}
+	}
 	add("requests a login", float64(s.Requests), loginRequests)
 	add("failed operations", float64(failed), 0)
 	add("resident MB under load", resident, mostResident)
@@ -50,6 +58,16 @@ func (s Subject) judge() (all []Verdict) {
 		add("ms until ready", *s.Ready, readyWithin)
 	}
 	return all
+}
+
+// cpu returns what an operation cost; 0 when it was not measured.
+func (s Subject) cpu(operation, tokens string) float64 {
+	for _, f := range s.Figures {
+		if f.Operation == operation && f.Tokens == tokens {
+			return f.CPU
+		}
+	}
+	return 0
 }
 
 func targets(w io.Writer, verdicts []Verdict) {

@@ -22,6 +22,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/signet-broker/signet/internal/idptest"
 )
 
 // upstream is an OpenID provider that signs everyone in at once, as one of many numbered people in turn.
@@ -64,7 +66,12 @@ func runUpstream(ctx context.Context, args []string) error {
 		}
 		server.Close()
 	}()
-	fmt.Println(u.issuer)
+	saml, err := idptest.StartSAML(idptest.SAMLOptions{SignIn: "peter"})
+	if err != nil {
+		return err
+	}
+	defer saml.Close()
+	fmt.Println(u.issuer, saml.EntityID)
 	if err := server.Serve(listener); err != http.ErrServerClosed {
 		return err
 	}
