@@ -32,6 +32,9 @@ var mayImport = map[string][]string{
 
 	"providers":              {},
 	"providers/oidc":         {"providers", "internal/egress", "internal/secret"},
+	"providers/google":       {"providers", "providers/oidc", "internal/secret"},
+	"providers/apple":        {"providers", "providers/oidc", "internal/secret"},
+	"providers/microsoft":    {"providers", "providers/oidc", "internal/secret"},
 	"providers/saml":         {"providers"},
 	"providers/password":     {"providers"},
 	"providers/providertest": {"providers"},
@@ -40,7 +43,7 @@ var mayImport = map[string][]string{
 	"store/storetest": {"broker", "broker/keys", "broker/token", "providers", "providers/password", "store"},
 
 	"config":           {"internal/secret"},
-	"config/schemagen": {"config", "internal/secret", "providers", "providers/oidc", "providers/saml", "providers/password"},
+	"config/schemagen": {"config", "internal/secret", "providers", "providers/apple", "providers/google", "providers/microsoft", "providers/oidc", "providers/saml", "providers/password"},
 	"templates":        {},
 	"static":           {},
 

@@ -25,6 +25,9 @@ import (
 	"github.com/signet-broker/signet/internal/egress"
 	"github.com/signet-broker/signet/internal/seal"
 	"github.com/signet-broker/signet/providers"
+	"github.com/signet-broker/signet/providers/apple"
+	"github.com/signet-broker/signet/providers/google"
+	"github.com/signet-broker/signet/providers/microsoft"
 	"github.com/signet-broker/signet/providers/oidc"
 	"github.com/signet-broker/signet/providers/password"
 	"github.com/signet-broker/signet/providers/saml"
@@ -39,6 +42,9 @@ const passwordKind = "password"
 func kinds(db *store.DB) map[string]providers.Kind {
 	return map[string]providers.Kind{
 		"oidc":       oidc.Kind(),
+		"google":     google.Kind(),
+		"apple":      apple.Kind(),
+		"microsoft":  microsoft.Kind(),
 		"saml":       saml.Kind(),
 		passwordKind: password.Kind(db),
 	}

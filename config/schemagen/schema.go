@@ -16,6 +16,9 @@ import (
 	"github.com/signet-broker/signet/config"
 	"github.com/signet-broker/signet/internal/secret"
 	"github.com/signet-broker/signet/providers"
+	"github.com/signet-broker/signet/providers/apple"
+	"github.com/signet-broker/signet/providers/google"
+	"github.com/signet-broker/signet/providers/microsoft"
 	"github.com/signet-broker/signet/providers/oidc"
 	"github.com/signet-broker/signet/providers/password"
 	"github.com/signet-broker/signet/providers/saml"
@@ -23,9 +26,12 @@ import (
 
 // kinds are the sorts of provider whose keys are described.
 var kinds = map[string]providers.Kind{
-	"oidc":     oidc.Kind(),
-	"saml":     saml.Kind(),
-	"password": password.Kind(nil),
+	"oidc":      oidc.Kind(),
+	"google":    google.Kind(),
+	"apple":     apple.Kind(),
+	"microsoft": microsoft.Kind(),
+	"saml":      saml.Kind(),
+	"password":  password.Kind(nil),
 }
 
 const (
