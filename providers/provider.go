@@ -48,6 +48,7 @@ type Attempt struct {
 type Reply struct {
 	Method string     // GET or POST
 	Values url.Values // the query of a GET, the form of a POST; a key may come more than once
+	Query  string     // the query of a GET as it came, for a signature over its octets
 	Addr   netip.Addr // the browser's address, for throttling; invalid when unknown
 	Device string     // a stable name of this browser known only to it and us, for throttling; "" when unknown
 }
