@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	"broker/login": {"broker", "broker/web", "providers", "templates"},
 
 	"providers":              {},
-	"providers/oidc":         {"providers", "internal/egress", "internal/secret"},
+	"providers/oidc":         {"providers", "internal/authcode", "internal/egress", "internal/secret"},
 	"providers/google":       {"providers", "providers/oidc", "internal/secret"},
 	"providers/apple":        {"providers", "providers/oidc", "internal/secret"},
 	"providers/microsoft":    {"providers", "providers/oidc", "internal/secret"},
@@ -47,12 +47,13 @@ var mayImport = map[string][]string{
 	"templates":        {},
 	"static":           {},
 
-	"internal/demoapp": {},
-	"internal/egress":  {},
-	"internal/idptest": {},
-	"internal/pgtest":  {},
-	"internal/seal":    {},
-	"internal/secret":  {},
+	"internal/authcode": {"providers", "internal/egress"},
+	"internal/demoapp":  {},
+	"internal/egress":   {},
+	"internal/idptest":  {},
+	"internal/pgtest":   {},
+	"internal/seal":     {},
+	"internal/secret":   {},
 
 	"bench": {"internal/idptest", "internal/pgtest"},
 }

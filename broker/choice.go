@@ -21,63 +21,49 @@ func (b *Broker) allowed(l *Login, app *App, provider string) bool {
 	return b.Registry.Provider(provider) != nil && app.May(provider) && (len(l.Only) == 0 || slices.Contains(l.Only, provider))
 }
 
-// choices are the providers that a login may be answered by and that have a button. All of a hint's or of an
-// app's own list are among them; of the others, those of the configuration.
+// choices are the providers that a login may be answered by.
 func (b *Broker) choices(l *Login, app *App) []*Provider {
-	var list []*Provider
-	add := func(p *Provider) {
-		if p != nil && b.allowed(l, app, p.ID) {
-			list = append(list, p)
-		}
-	}
 	if len(l.Only) == 1 { // the usual hint; never a walk through all providers
-		add(b.Registry.Provider(l.Only[0]))
-		return list
+		if b.allowed(l, app, l.Only[0]) {
+			return []*Provider{b.Registry.Provider(l.Only[0])}
+		}
+		return nil
 	}
+	var list []*Provider
 	for _, p := range b.Registry.Providers() {
-		add(p)
-	}
-	for _, named := range [][]string{l.Only, app.Providers} {
-		for _, id := range named {
-			if p := b.Registry.Provider(id); !slices.Contains(list, p) {
-				add(p)
-			}
+		if b.allowed(l, app, p.ID) {
+			list = append(list, p)
 		}
 	}
 	return list
 }
 
-// searchable tells whether an e-mail address may find a provider that is not among the choices.
-func (b *Broker) searchable(l *Login, app *App) bool {
-	return len(l.Only) == 0 && len(app.Providers) == 0 && b.Registry.Searchable()
-}
-
 // direct returns the provider that needs no choosing: the only one, or the one whose domain the hint has.
-func (b *Broker) direct(l *Login, app *App, choices []*Provider) *Provider {
-	if len(choices) == 1 && !b.searchable(l, app) {
+func direct(choices []*Provider, hint string, selectUser bool) *Provider {
+	if len(choices) == 1 {
 		return choices[0]
 	}
-	if l.SelectUser {
+	if selectUser {
 		return nil
 	}
-	return b.byDomain(l, app, l.LoginHint)
+	return byDomain(choices, hint)
 }
 
-// byDomain returns the provider that an e-mail address belongs to and that the login may be answered by.
-func (b *Broker) byDomain(l *Login, app *App, email string) *Provider {
+func byDomain(choices []*Provider, email string) *Provider {
 	domain := emailDomain(email)
 	if domain == "" || len(email) > maxEmail {
 		return nil
 	}
-	id := b.Registry.ByDomain(domain)
-	if id == "" || !b.allowed(l, app, id) {
-		return nil
+	for _, p := range choices {
+		if slices.Contains(p.Domains, domain) {
+			return p
+		}
 	}
-	return b.Registry.Provider(id)
+	return nil
 }
 
 // HasChoice tells whether a login's person can choose another provider.
 func (b *Broker) HasChoice(l *Login) bool {
 	app := b.Registry.App(l.App)
-	return app != nil && (len(b.choices(l, app)) > 1 || b.searchable(l, app))
+	return app != nil && len(b.choices(l, app)) > 1
 }

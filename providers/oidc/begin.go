@@ -43,7 +43,10 @@ func (p *provider) Begin(ctx context.Context, a *providers.Attempt) (providers.N
 		return nil, providers.AsError(fmt.Errorf("remember attempt: %w", err))
 	}
 	p.keys.warm(ctx)
-	options := append(p.wishes(a), gooidc.Nonce(mem.Nonce), oauth2.S256ChallengeOption(mem.Verifier))
+	options := append(p.wishes(a), gooidc.Nonce(mem.Nonce))
+	if !p.options.NoPKCE {
+		options = append(options, oauth2.S256ChallengeOption(mem.Verifier))
+	}
 	return providers.Redirect{URL: m.client.AuthCodeURL(a.ID, options...)}, nil
 }
 

@@ -2,16 +2,11 @@ package oidc
 
 import (
 	"context"
-	"net/http"
-	"net/url"
-	"regexp"
 	"time"
 
+	"github.com/signet-broker/signet/internal/authcode"
 	"github.com/signet-broker/signet/providers"
 )
-
-// maxParam is the most bytes that a parameter of a callback may have; the longest codes seen are below 3 KB.
-const maxParam = 8 << 10
 
 // Continue takes the upstream's answer that came through the browser, trades the code in, and says who the
 // person is. Everything that a forger could have written is refused before the code goes anywhere.
@@ -26,7 +21,10 @@ func (p *provider) Continue(ctx context.Context, a *providers.Attempt, r provide
 	if err != nil {
 		return nil, err
 	}
-	code, err := p.readCallback(m, a, r)
+	code, err := authcode.Callback{
+		Form: p.conf.ResponseMode == modeForm, State: a.ID,
+		Iss: func(iss string, given bool) error { return p.checkIss(m, iss, given) },
+	}.Code(r)
 	if err != nil {
 		return nil, err
 	}
@@ -57,63 +55,15 @@ func (p *provider) Continue(ctx context.Context, a *providers.Attempt, r provide
 	return providers.Done{Identity: id}, nil
 }
 
-// readCallback returns the code of a callback that may be one (RFC 6749, section 4.1.2; RFC 9207).
-func (p *provider) readCallback(m *metadata, a *providers.Attempt, r providers.Reply) (string, error) {
-	// One that comes another way than it was asked for has been carried by somebody.
-	want := http.MethodGet
-	if p.conf.ResponseMode == modeForm {
-		want = http.MethodPost
-	}
-	if r.Method != want {
-		return "", providers.Refuse("malformed", "callback by %.10q, want %s", r.Method, want)
-	}
-	for _, name := range []string{"state", "code", "iss", "error"} {
-		// Two of one are two readings: some part before us may have checked the other.
-		if v := r.Values[name]; len(v) > 1 || len(v) == 1 && len(v[0]) > maxParam {
-			return "", providers.Refuse("malformed", "callback has %d %s parameters, or one too long", len(v), name)
-		}
-	}
-	state, code, failure := r.Values.Get("state"), r.Values.Get("code"), r.Values.Get("error")
+// checkIss is RFC 9207, section 2.4.
+func (p *provider) checkIss(m *metadata, iss string, given bool) error {
 	switch {
-	case state == "":
-		return "", providers.Refuse("state_missing", "callback without state")
-	case state != a.ID:
-		return "", providers.Refuse("state_invalid", "callback of another attempt")
-	}
-	// Before the token request: after it, a code of the honest upstream would have gone to the wrong one.
-	if err := p.checkIss(m, r.Values); err != nil {
-		return "", err
-	}
-	switch {
-	case failure != "" && code != "":
-		return "", providers.Refuse("malformed", "callback with both code and error")
-	case failure != "":
-		return "", providers.Refuse("idp_error", "upstream answers %s", errorWord(failure))
-	case code == "":
-		return "", providers.Refuse("malformed", "callback without code")
-	}
-	return code, nil
-}
-
-func (p *provider) checkIss(m *metadata, v url.Values) error {
-	iss, given := v["iss"]
-	switch {
-	case given && (len(iss) != 1 || !p.issued(iss[0], m.Issuer)):
+	case given && !p.issued(iss, m.Issuer):
 		return providers.Refuse("iss_mismatch", "callback is from another issuer")
 	case !given && m.IssParam:
 		return providers.Refuse("iss_mismatch", "callback without iss, which this upstream always sends")
 	}
 	return nil
-}
-
-var word = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
-
-// errorWord returns an OAuth error code that is fit for a log; whatever else a stranger wrote is not.
-func errorWord(s string) string {
-	if word.MatchString(s) {
-		return s
-	}
-	return "an error without a usable code"
 }
 
 // identify adds to id what the claims say of a person in the broker's terms.

@@ -11,11 +11,10 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/json"
 
+	"github.com/signet-broker/signet/internal/authcode"
 	"github.com/signet-broker/signet/providers"
 )
 
@@ -110,19 +109,7 @@ func notCompact(r rune) bool {
 // claims are an ID token's, by exact name.
 type claims map[string]any
 
-// decode reads a payload. encoding/json would take "ſub" for sub and the last of two; this decoder knows
-// names exactly and refuses a name that comes twice. Bytes that are no UTF-8 would all become the same
-// replacement character, and two subjects one.
-func decode(payload []byte) (claims, error) {
-	var c claims
-	if !utf8.Valid(payload) {
-		return nil, providers.Refuse("malformed", "claims are not UTF-8")
-	}
-	if err := json.Unmarshal(payload, &c); err != nil || c == nil {
-		return nil, providers.Refuse("malformed", "claims are no JSON object with unique names")
-	}
-	return c, nil
-}
+func decode(payload []byte) (claims, error) { return authcode.Claims(payload) }
 
 // seconds returns a claim that is a number of seconds.
 func (c claims) seconds(name string) (float64, bool) {

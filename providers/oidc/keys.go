@@ -17,6 +17,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/json"
 
+	"github.com/signet-broker/signet/internal/authcode"
 	"github.com/signet-broker/signet/internal/egress"
 	"github.com/signet-broker/signet/providers"
 )
@@ -196,7 +197,7 @@ func strong(key any) bool {
 func (p *provider) read(ctx context.Context, url, bearer string) (body []byte, contentType string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return nil, "", broken("request: %w", err)
+		return nil, "", authcode.Broken("request: %w", err)
 	}
 	req.Header.Set("Accept", "application/json")
 	if bearer != "" {
@@ -204,15 +205,15 @@ func (p *provider) read(ctx context.Context, url, bearer string) (body []byte, c
 	}
 	resp, err := p.env.Client.Do(req)
 	if err != nil {
-		return nil, "", unreachable("fetch", err)
+		return nil, "", authcode.Unreachable("fetch", err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, "", broken("%s answers %d", url, resp.StatusCode)
+		return nil, "", authcode.Broken("%s answers %d", url, resp.StatusCode)
 	}
 	body, err = io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, "", unreachable("read "+url, err)
+		return nil, "", authcode.Unreachable("read "+url, err)
 	}
 	return body, resp.Header.Get("Content-Type"), nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/signet-broker/signet/internal/authcode"
 	"github.com/signet-broker/signet/providers"
 )
 
@@ -33,7 +34,7 @@ func (p *provider) Logout(ctx context.Context, l *providers.Logout) (providers.N
 	}
 	to, err := url.Parse(m.EndSessionURL)
 	if err != nil {
-		return nil, broken("end_session_endpoint is no URL")
+		return nil, authcode.Broken("end_session_endpoint is no URL")
 	}
 	q := to.Query()
 	q.Set("client_id", p.conf.ClientID)

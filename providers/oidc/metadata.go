@@ -3,16 +3,14 @@ package oidc
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
 	"net/netip"
 	"net/url"
 
 	gooidc "github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
+	"github.com/signet-broker/signet/internal/authcode"
 	"github.com/signet-broker/signet/internal/egress"
-	"github.com/signet-broker/signet/providers"
 )
 
 // maxURL is the most bytes that an endpoint's URL may have.
@@ -43,18 +41,18 @@ func (p *provider) fetchMetadata(ctx context.Context) (*metadata, error) {
 	var mismatch *gooidc.IssuerMismatchError
 	switch {
 	case errors.As(err, &mismatch):
-		return nil, broken("discovery document is of issuer %.200q", mismatch.Discovered)
-	case transportFailed(err):
-		return nil, unreachable("discovery", err)
+		return nil, authcode.Broken("discovery document is of issuer %.200q", mismatch.Discovered)
+	case authcode.TransportFailed(err):
+		return nil, authcode.Unreachable("discovery", err)
 	case err != nil: // its text may hold the whole body
-		return nil, broken("discovery document cannot be read")
+		return nil, authcode.Broken("discovery document cannot be read")
 	}
 	var m metadata
 	if err := found.Claims(&m); err != nil {
-		return nil, broken("discovery document has a wrong type")
+		return nil, authcode.Broken("discovery document has a wrong type")
 	}
 	if p.options.Discovered != nil && !p.options.Discovered(m.Issuer) {
-		return nil, broken("discovery document is of issuer %.200q", m.Issuer)
+		return nil, authcode.Broken("discovery document is of issuer %.200q", m.Issuer)
 	}
 	if err := p.checkEndpoints(&m); err != nil {
 		return nil, err
@@ -81,7 +79,7 @@ func (p *provider) issued(iss, discovered string) bool {
 func (p *provider) checkEndpoints(m *metadata) error {
 	issuer, err := url.Parse(p.conf.Issuer)
 	if err != nil {
-		return broken("issuer is no URL")
+		return authcode.Broken("issuer is no URL")
 	}
 	for _, e := range []struct {
 		name, url string
@@ -97,7 +95,7 @@ func (p *provider) checkEndpoints(m *metadata) error {
 			continue
 		}
 		if problem := endpointProblem(e.url, issuer); problem != "" {
-			return broken("%s of the discovery document %s", e.name, problem)
+			return authcode.Broken("%s of the discovery document %s", e.name, problem)
 		}
 	}
 	return nil
@@ -124,26 +122,4 @@ func endpointProblem(endpoint string, issuer *url.URL) string {
 		return "is at an address that no upstream has"
 	}
 	return ""
-}
-
-// broken is an upstream that can be reached and is of no use.
-func broken(format string, args ...any) *providers.Error {
-	return providers.Broken("upstream_broken", fmt.Errorf(format, args...))
-}
-
-// unreachable turns an error of an HTTP exchange into ours. What http.Client itself says names the URL and
-// the cause, and nothing of a body.
-func unreachable(what string, err error) *providers.Error {
-	reason := "upstream_unreachable"
-	if errors.Is(err, egress.ErrTooLarge) || errors.Is(err, egress.ErrScheme) || errors.Is(err, egress.ErrAddress) {
-		reason = "upstream_broken"
-	}
-	return providers.Broken(reason, fmt.Errorf("%s: %w", what, err))
-}
-
-// transportFailed tells an exchange that failed from an answer that did not please.
-func transportFailed(err error) bool {
-	var u *url.Error
-	var n net.Error
-	return errors.As(err, &u) || errors.As(err, &n) || errors.Is(err, context.Canceled)
 }

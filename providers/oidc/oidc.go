@@ -18,6 +18,7 @@ import (
 	gooidc "github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/signet-broker/signet/internal/authcode"
 	"github.com/signet-broker/signet/providers"
 )
 
@@ -59,6 +60,9 @@ type Options struct {
 	// Issued tells whether what says that it is of iss may be of the upstream whose discovery document is of
 	// the issuer discovered; nil: both must be the same.
 	Issued func(iss, discovered string) bool
+	// NoPKCE is for an upstream that fails when it is sent a code_verifier. The nonce still ties a code to its
+	// attempt.
+	NoPKCE bool
 	// Secret returns the client secret for the next request, instead of Config.ClientSecret.
 	Secret func() (string, error)
 	// Person looks at the claims of an ID token that is good otherwise, and at what the browser brought
@@ -103,6 +107,6 @@ func open(env providers.Env, c Config, o Options) *provider {
 	}
 	p.metadata = newDocument(env.Now, p.fetchMetadata)
 	p.keys = newDocument(env.Now, p.fetchKeys)
-	p.token = strict(env.Client)
+	p.token = authcode.Strict(env.Client)
 	return p
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signet-broker/signet/internal/authcode"
 	"github.com/signet-broker/signet/internal/idptest"
 	"github.com/signet-broker/signet/providers"
 	"github.com/signet-broker/signet/providers/providertest"
@@ -136,7 +137,7 @@ func TestOversizedCodeGoesNowhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	reply := signIn(t, f, next)
-	reply.Values.Set("code", strings.Repeat("A", maxParam+1))
+	reply.Values.Set("code", strings.Repeat("A", authcode.MaxParam+1))
 	_, err = p.Continue(t.Context(), &a, reply)
 	wantReason(t, err, "malformed", providers.Invalid)
 	if n := f.Requests("/token"); n != 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"mime"
 
+	"github.com/signet-broker/signet/internal/authcode"
 	"github.com/signet-broker/signet/providers"
 )
 
@@ -11,7 +12,7 @@ import (
 // section 5.3). The ID token's stay: they are signed.
 func (p *provider) addUserInfo(ctx context.Context, m *metadata, access string, person claims) error {
 	if m.UserInfoURL == "" {
-		return broken("discovery document has no userinfo_endpoint")
+		return authcode.Broken("discovery document has no userinfo_endpoint")
 	}
 	body, contentType, err := p.read(ctx, m.UserInfoURL, access)
 	if err != nil {
