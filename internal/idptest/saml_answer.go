@@ -52,6 +52,7 @@ type Answer struct {
 
 	SignAssertion *Signing            // nil: it is not signed
 	SignResponse  *Signing            // nil, as honest: only the assertion is signed
+	Encryption    *Encryption         // nil, as honest: the assertion is not encrypted
 	Signed        func()              // after signing
 	Raw           func([]byte) []byte // the document's bytes
 	Form          func(url.Values)    // what is posted
@@ -159,6 +160,11 @@ func (a *Answer) NewAssertion(person Person) *etree.Element {
 func (a *Answer) finish() (url.Values, error) {
 	if a.SignAssertion != nil {
 		if err := a.SignAssertion.Sign(a.Assertion); err != nil {
+			return nil, err
+		}
+	}
+	if a.Encryption != nil {
+		if err := a.encrypt(); err != nil {
 			return nil, err
 		}
 	}

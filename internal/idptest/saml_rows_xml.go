@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-
-	"github.com/beevik/etree"
 )
 
 // samlReading is XML that two parsers read differently, and forms that two programs do.
@@ -167,43 +165,4 @@ func guid() string {
 	rand.Read(b[:])
 	s := hex.EncodeToString(b[:])
 	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
-}
-
-// samlEncrypted is what only needs our public key to be made. Nothing may be decrypted before it is known
-// who sent it; as it is, nothing is decrypted at all.
-var samlEncrypted = []SAMLRow{
-	refused("S-131", "unsigned encrypted Assertion", "encrypted_unsupported", encrypted(1, "http://www.w3.org/2009/xmlenc11#aes256-gcm", 64)),
-	refused("S-132", "encrypted and plain Assertion", "not_one_assertion", func(a *Answer) {
-		a.Response.AddChild(encryptedAssertion("http://www.w3.org/2009/xmlenc11#aes256-gcm", 64))
-	}),
-	refused("S-134", "empty ciphertext", "encrypted_unsupported", encrypted(1, "http://www.w3.org/2009/xmlenc11#aes128-gcm", 0)),
-	refused("S-136", "CBC not aligned to blocks", "encrypted_unsupported", encrypted(1, "http://www.w3.org/2001/04/xmlenc#aes128-cbc", 17)),
-	refused("S-137", "GCM shorter than its nonce", "encrypted_unsupported", encrypted(1, "http://www.w3.org/2009/xmlenc11#aes128-gcm", 4)),
-	refused("S-138", "tripledes-cbc", "encrypted_unsupported", encrypted(1, "http://www.w3.org/2001/04/xmlenc#tripledes-cbc", 24)),
-	refused("S-144", "ten encrypted Assertions", "not_one_assertion", encrypted(10, "http://www.w3.org/2009/xmlenc11#aes256-gcm", 64)),
-	refused("S-146", "EncryptedID for NameID", "encrypted_unsupported", func(a *Answer) {
-		subject := a.In("Subject")
-		subject.RemoveChild(subject.SelectElement("NameID"))
-		subject.InsertChildAt(0, etree.NewElement("saml:EncryptedID"))
-	}),
-}
-
-func encrypted(n int, method string, size int) func(*Answer) {
-	return func(a *Answer) {
-		a.SignAssertion = nil
-		a.Response.RemoveChild(a.Assertion)
-		for range n {
-			a.Response.AddChild(encryptedAssertion(method, size))
-		}
-	}
-}
-
-func encryptedAssertion(method string, size int) *etree.Element {
-	cipher := make([]byte, size)
-	rand.Read(cipher)
-	el := etree.NewElement("saml:EncryptedAssertion")
-	data := set(add(el, "xenc:EncryptedData"), "xmlns:xenc", "http://www.w3.org/2001/04/xmlenc#")
-	set(add(data, "xenc:EncryptionMethod"), "Algorithm", method)
-	add(add(data, "xenc:CipherData"), "xenc:CipherValue").SetText(base64.StdEncoding.EncodeToString(cipher))
-	return el
 }

@@ -29,6 +29,8 @@ type Config struct {
 
 	SPEntityID              string        `yaml:"sp_entity_id" doc:"Signet's own entity ID; default: the address of its metadata"`
 	SignRequests            bool          `yaml:"sign_requests" doc:"sign what is sent to the identity provider"`
+	WantEncrypted           bool          `yaml:"want_encrypted" doc:"refuse assertions that are not encrypted"`
+	AllowCBC                bool          `yaml:"allow_cbc" doc:"take assertions encrypted with AES-CBC too, in responses that are signed as a whole"`
 	Binding                 string        `yaml:"binding" doc:"how requests are sent, redirect or post; the other one where the metadata offers no such address"`
 	Skew                    time.Duration `yaml:"skew" doc:"how far the identity provider's clock may be off, at most 60s"`
 	NameIDFormat            string        `yaml:"name_id_format" doc:"the NameID format to ask for"`
@@ -37,6 +39,9 @@ type Config struct {
 	SubjectAttribute        string        `yaml:"subject_attribute" doc:"the Name of the attribute that names a person for good; default: the NameID"`
 	ForceAuthn              bool          `yaml:"force_authn" doc:"people sign in again each time, also with a session at the identity provider"`
 	AllowExpiredCertificate bool          `yaml:"allow_expired_certificate" doc:"take signatures whose certificate is out of its dates"`
+	Logout                  bool          `yaml:"logout" doc:"who signs out here is signed out at the identity provider too"`
+	SLOURL                  string        `yaml:"slo_url" doc:"without metadata: where sign-outs are sent to and answered"`
+	IDPInitiated            IDPInitiated  `yaml:"idp_initiated" doc:"take sign-ins that begin at the identity provider; off unless it names an app"`
 }
 
 func defaults() *Config {
@@ -55,14 +60,14 @@ func (c *Config) Check() []providers.Fault {
 			given = append(given, source[0])
 		}
 	}
-	byHand := c.SSOURL != "" || len(c.Certificates)+len(c.CertificateFiles) > 0
+	byHand := c.SSOURL+c.SLOURL != "" || len(c.Certificates)+len(c.CertificateFiles) > 0
 	switch {
 	case len(given) == 0 && !byHand:
 		fault("metadata_url", "is required, or metadata_file, metadata, or entity_id with sso_url and certificates")
 	case len(given) > 1:
 		fault(given[1], "stands beside %s; give one of them", given[0])
 	case len(given) == 1 && byHand:
-		fault(given[0], "stands beside sso_url or certificates; give metadata or those")
+		fault(given[0], "stands beside sso_url, slo_url or certificates; give metadata or those")
 	case c.MetadataURL != "":
 		if problem := checkURL(c.MetadataURL); problem != "" {
 			fault("metadata_url", "%s", problem)
@@ -118,6 +123,12 @@ func (c *Config) byHand() (*identityProvider, []providers.Fault) {
 	var faults []providers.Fault
 	fault := func(key, problem string) { faults = append(faults, providers.Fault{Key: key, Problem: problem}) }
 	idp := &identityProvider{entityID: c.EntityID, sso: map[string]string{c.Binding: c.SSOURL}}
+	if c.SLOURL != "" {
+		if problem := checkURL(c.SLOURL); problem != "" {
+			fault("slo_url", problem)
+		}
+		idp.slo = map[string]logoutEndpoint{c.Binding: {c.SLOURL, c.SLOURL}}
+	}
 	if c.EntityID == "" {
 		fault("entity_id", "is required without metadata")
 	}

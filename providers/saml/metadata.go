@@ -25,6 +25,7 @@ const (
 type identityProvider struct {
 	entityID  string
 	sso       map[string]string // the address of each binding, redirect and post
+	slo       map[string]logoutEndpoint
 	certs     []*x509.Certificate
 	signed    bool // it wants signed requests
 	cacheFor  time.Duration
@@ -130,6 +131,9 @@ func (e entity) identityProvider(now time.Time) (*identityProvider, error) {
 		return nil, errors.New("has an entity ID of no or too many bytes")
 	}
 	if err := idp.addEndpoints(role.SingleSignOnServices); err != nil {
+		return nil, err
+	}
+	if err := idp.addLogoutEndpoints(role.SingleLogoutServices); err != nil {
 		return nil, err
 	}
 	return idp, idp.addCertificates(role.KeyDescriptors)

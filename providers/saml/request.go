@@ -114,7 +114,10 @@ func redirect(el *etree.Element, parameter, relayState string, cert *tls.Certifi
 	if err != nil {
 		return nil, err
 	}
-	query := parameter + "=" + escape(base64.StdEncoding.EncodeToString(deflated.Bytes())) + "&RelayState=" + escape(relayState)
+	query := parameter + "=" + escape(base64.StdEncoding.EncodeToString(deflated.Bytes()))
+	if relayState != "" {
+		query += "&RelayState=" + escape(relayState)
+	}
 	if cert != nil {
 		query += "&SigAlg=" + escape(dsig.RSASHA256SignatureMethod)
 		key, ok := cert.PrivateKey.(crypto.Signer)
@@ -149,10 +152,11 @@ func post(el *etree.Element, parameter, relayState string, cert *tls.Certificate
 	if err != nil {
 		return nil, err
 	}
-	return providers.Post{URL: attr(el, "Destination"), Fields: url.Values{
-		parameter:    {base64.StdEncoding.EncodeToString(message)},
-		"RelayState": {relayState},
-	}}, nil
+	fields := url.Values{parameter: {base64.StdEncoding.EncodeToString(message)}}
+	if relayState != "" {
+		fields.Set("RelayState", relayState)
+	}
+	return providers.Post{URL: attr(el, "Destination"), Fields: fields}, nil
 }
 
 // sign puts an enveloped signature after the message's Issuer, its first child.

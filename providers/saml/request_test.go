@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -161,8 +162,30 @@ func TestDescribe(t *testing.T) {
 		acs[0].Index != 0 || acs[0].IsDefault == nil || !*acs[0].IsDefault {
 		t.Errorf("AssertionConsumerServices = %+v, want ours by POST", acs)
 	}
-	if role.WantAssertionsSigned == nil || !*role.WantAssertionsSigned || len(role.KeyDescriptors) != 1 || role.KeyDescriptors[0].Use != "signing" ||
-		role.KeyDescriptors[0].KeyInfo.X509Data.X509Certificates[0].Data != base64.StdEncoding.EncodeToString(ourKey().Certificate[0]) {
-		t.Errorf("metadata = %s, want our signing certificate", document)
+	var uses []string
+	for _, k := range role.KeyDescriptors {
+		if uses = append(uses, k.Use); k.KeyInfo.X509Data.X509Certificates[0].Data != base64.StdEncoding.EncodeToString(ourKey().Certificate[0]) {
+			t.Errorf("certificate for %s is not ours", k.Use)
+		}
+	}
+	if role.WantAssertionsSigned == nil || !*role.WantAssertionsSigned || !slices.Equal(uses, []string{"signing", "encryption"}) {
+		t.Errorf("metadata = %s, want our certificate for both uses", document)
+	}
+	// Products that check the schema want this order (SAML metadata §2.4.1, §2.4.2, §2.4.4).
+	order := []string{"<KeyDescriptor", "<EncryptionMethod", "<SingleLogoutService", "<NameIDFormat", "<AssertionConsumerService"}
+	at := -1
+	for _, tag := range order {
+		next := strings.Index(string(document), tag)
+		if next < at {
+			t.Errorf("%s stands too early or not at all", tag)
+		}
+		at = next
+	}
+	slo := role.SingleLogoutServices
+	if len(slo) != 2 || slo[0].Location != "https://signet.example/saml/initech/slo" || slo[0].Binding != bindingRedirect || slo[1].Binding != bindingPost {
+		t.Errorf("SingleLogoutServices = %+v", slo)
+	}
+	if strings.Contains(string(document), "-cbc") || strings.Contains(string(document), "validUntil") {
+		t.Errorf("metadata = %s", document)
 	}
 }

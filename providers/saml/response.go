@@ -57,15 +57,8 @@ func (p *provider) Continue(ctx context.Context, a *providers.Attempt, r provide
 	if err != nil {
 		return nil, err
 	}
-	x := exchange{
-		request: m.Request, begun: a.Begun, now: p.env.Now(), skew: p.cfg.Skew,
-		idp: idp.entityID, sp: p.entityID, acs: p.acs,
-		forced: m.Forced, maxAge: a.MaxAge,
-		trust: trust{certs: idp.certs, now: p.env.Now(), expired: p.cfg.AllowExpiredCertificate},
-	}
-	if p.cfg.AuthnContextComparison == "exact" {
-		x.classes = p.cfg.AuthnContext
-	}
+	x := p.exchange(ctx, idp)
+	x.request, x.begun, x.forced, x.maxAge = m.Request, a.Begun, m.Forced, a.MaxAge
 	as, err := x.read(raw)
 	if err != nil {
 		return nil, err
@@ -103,9 +96,24 @@ type exchange struct {
 	skew         time.Duration
 	idp, sp, acs string
 	trust        trust
+	decryption   decryption
 	forced       bool          // the person had to sign in after our request
 	maxAge       time.Duration // 0: any age
 	classes      []string      // the authentication is of one of them; none: of any
+}
+
+// exchange returns what holds for every Response of an identity provider. The request is the caller's.
+func (p *provider) exchange(ctx context.Context, idp *identityProvider) exchange {
+	x := exchange{
+		now: p.env.Now(), skew: p.cfg.Skew,
+		idp: idp.entityID, sp: p.entityID, acs: p.acs,
+		trust:      trust{certs: idp.certs, now: p.env.Now(), expired: p.cfg.AllowExpiredCertificate},
+		decryption: p.decryption(ctx),
+	}
+	if p.cfg.AuthnContextComparison == "exact" {
+		x.classes = p.cfg.AuthnContext
+	}
+	return x
 }
 
 // read verifies a Response and returns the verified assertion with its conditions checked. The libraries
@@ -119,12 +127,10 @@ func (x exchange) read(raw []byte) (as assertion, err error) {
 	if err := scan(raw); err != nil {
 		return as, err
 	}
-	doc := etree.NewDocument()
-	doc.ReadSettings.MaxDepth = maxDepth + 1
-	if err := doc.ReadFromBytes(raw); err != nil || doc.Root() == nil {
-		return as, providers.Refuse("malformed", "no tree")
+	response, err := tree(raw)
+	if err != nil {
+		return as, err
 	}
-	response := doc.Root()
 	verified, err := x.trust.verify(response)
 	if err != nil {
 		return as, err
@@ -142,11 +148,27 @@ func (x exchange) read(raw []byte) (as assertion, err error) {
 	return x.readAssertion(el)
 }
 
+// tree parses what the scan has let through.
+func tree(raw []byte) (*etree.Element, error) {
+	doc := etree.NewDocument()
+	doc.ReadSettings.MaxDepth = maxDepth + 1
+	if err := doc.ReadFromBytes(raw); err != nil || doc.Root() == nil {
+		return nil, providers.Refuse("malformed", "no tree")
+	}
+	return doc.Root(), nil
+}
+
 // signedAssertion returns the Response's single assertion, built from signed bytes: those of its own
-// signature, or those of the Response's. Where both are signed, both must verify.
+// signature, or those of the Response's. Where both are signed, both must verify. What was encrypted is
+// covered by the Response's signature too: that is over its ciphertext.
 func (x exchange) signedAssertion(response *etree.Element, signed bool) (*etree.Element, error) {
 	if len(children(response, nsAssertion, "EncryptedAssertion")) > 0 {
-		return nil, providers.Refuse("encrypted_unsupported", "encrypted assertion")
+		var err error
+		if response, err = x.decryption.decrypt(response, signed); err != nil {
+			return nil, err
+		}
+	} else if x.decryption.must {
+		return nil, providers.Refuse("not_encrypted", "plain assertion, where want_encrypted is set")
 	}
 	found := children(response, nsAssertion, "Assertion")
 	if len(found) != 1 {

@@ -50,7 +50,8 @@ func testEnv(id string, now func() time.Time) providers.Env {
 	return providers.Env{
 		ID: id, Name: "Initech", Base: "https://signet.example",
 		Client: &http.Client{Timeout: 5 * time.Second}, Now: now, Log: slog.New(slog.DiscardHandler),
-		Certificate: func(context.Context, string) (*tls.Certificate, error) { return ourKey(), nil },
+		Certificate:  func(context.Context, string) (*tls.Certificate, error) { return ourKey(), nil },
+		Certificates: func(context.Context, string) ([]*tls.Certificate, error) { return []*tls.Certificate{ourKey()}, nil },
 	}
 }
 

@@ -35,11 +35,14 @@ const (
 // read differently, whatever costs more than it should, and every shape in which a signed assertion is not
 // the only one: a second assertion, one that is not the Response's own child, a signature that is not its
 // parent's own. What it lets through is a single samlp:Response.
-func scan(raw []byte) error {
+func scan(raw []byte) error { return scanMessage(raw, "Response") }
+
+// scanMessage is scan for a message of that name; one other than a Response has no assertion.
+func scanMessage(raw []byte, root string) error {
 	if err := scanBytes(raw); err != nil {
 		return err
 	}
-	s := scanner{ids: map[string]bool{}}
+	s := scanner{root: root, ids: map[string]bool{}}
 	d := xml.NewDecoder(bytes.NewReader(raw))
 	for {
 		t, err := d.RawToken()
@@ -126,6 +129,7 @@ func plainDeclaration(s string) bool {
 }
 
 type scanner struct {
+	root     string // the message's local name
 	open     []scope
 	ids      map[string]bool
 	elements int
@@ -287,22 +291,22 @@ func badName(n xml.Name) bool {
 	return n.Local == "" || strings.Contains(n.Space, ":") || strings.Contains(n.Local, ":")
 }
 
-// place says where in a Response the elements that matter may stand. The rule goes by the local name
+// place says where in a message the elements that matter may stand. The rule goes by the local name
 // alone: an Assertion of another namespace is refused, not overlooked.
 func (s *scanner) place(el scope) error {
 	depth := len(s.open)
 	if depth == 0 {
-		return checkRoot(el)
+		return checkRoot(el, s.root)
 	}
 	parent := &s.open[depth-1]
 	switch el.local {
-	case "Response", "LogoutResponse", "ArtifactResponse":
+	case "Response", "LogoutRequest", "LogoutResponse", "ArtifactResponse":
 		return providers.Refuse("malformed", "message inside a message")
 	case "Assertion", "EncryptedAssertion":
 		if strings.HasPrefix(el.ns, nsSAML1) {
 			return providers.Refuse("bad_version", "SAML 1 assertion")
 		}
-		if s.asserted++; s.asserted > 1 || depth != 1 || el.ns != nsAssertion {
+		if s.asserted++; s.asserted > 1 || depth != 1 || el.ns != nsAssertion || s.root != "Response" {
 			return providers.Refuse("not_one_assertion", "assertion %d at depth %d", s.asserted, depth)
 		}
 	case "Signature":
@@ -314,12 +318,12 @@ func (s *scanner) place(el scope) error {
 	return nil
 }
 
-func checkRoot(el scope) error {
+func checkRoot(el scope, want string) error {
 	if strings.HasPrefix(el.ns, nsSAML1) {
 		return providers.Refuse("bad_version", "SAML 1 message")
 	}
-	if el.ns != nsProtocol || el.local != "Response" {
-		return providers.Refuse("wrong_type", "root element is no Response")
+	if el.ns != nsProtocol || el.local != want {
+		return providers.Refuse("wrong_type", "root element is no %s", want)
 	}
 	return nil
 }
