@@ -81,22 +81,19 @@ type Finish struct {
 	Event      Event
 }
 
-// Provider is a configured provider with what the core knows of it.
-type Provider struct {
-	ID       string
-	Kind     string
-	Name     string
-	Domains  []string // lower case
-	Mapping  *Mapping
-	Password bool // accounts are kept here
-	Upstream providers.Provider
-}
-
-// Registry has the apps and providers, read from memory. Both return nil for what is unknown or disabled.
+// Registry has the apps and providers, read from memory. App and Provider return nil for what is unknown or
+// disabled.
 type Registry interface {
 	App(id string) *App
 	Provider(id string) *Provider
-	Providers() []*Provider // in the order of the configuration
+	// Providers are those of the configuration, in its order. The others, of which there may be thousands,
+	// are found by an app's own list or hint, and by the domains that are proven to be theirs.
+	Providers() []*Provider
+	// ByDomain returns the id of the provider that a domain (lower case) belongs to, also while it is
+	// disabled; "" when it is nobody's.
+	ByDomain(domain string) string
+	// Searchable tells whether a domain finds a provider that is not one of Providers.
+	Searchable() bool
 }
 
 // Door is an endpoint family that starts logins and is handed each of its own back when it ends.

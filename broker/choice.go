@@ -21,49 +21,63 @@ func (b *Broker) allowed(l *Login, app *App, provider string) bool {
 	return b.Registry.Provider(provider) != nil && app.May(provider) && (len(l.Only) == 0 || slices.Contains(l.Only, provider))
 }
 
-// choices are the providers that a login may be answered by.
+// choices are the providers that a login may be answered by and that have a button. All of a hint's or of an
+// app's own list are among them; of the others, those of the configuration.
 func (b *Broker) choices(l *Login, app *App) []*Provider {
-	if len(l.Only) == 1 { // the usual hint; never a walk through all providers
-		if b.allowed(l, app, l.Only[0]) {
-			return []*Provider{b.Registry.Provider(l.Only[0])}
-		}
-		return nil
-	}
 	var list []*Provider
-	for _, p := range b.Registry.Providers() {
-		if b.allowed(l, app, p.ID) {
+	add := func(p *Provider) {
+		if p != nil && b.allowed(l, app, p.ID) {
 			list = append(list, p)
+		}
+	}
+	if len(l.Only) == 1 { // the usual hint; never a walk through all providers
+		add(b.Registry.Provider(l.Only[0]))
+		return list
+	}
+	for _, p := range b.Registry.Providers() {
+		add(p)
+	}
+	for _, named := range [][]string{l.Only, app.Providers} {
+		for _, id := range named {
+			if p := b.Registry.Provider(id); !slices.Contains(list, p) {
+				add(p)
+			}
 		}
 	}
 	return list
 }
 
-// direct returns the provider that needs no choosing: the only one, or the one whose domain the hint has.
-func direct(choices []*Provider, hint string, selectUser bool) *Provider {
-	if len(choices) == 1 {
-		return choices[0]
-	}
-	if selectUser {
-		return nil
-	}
-	return byDomain(choices, hint)
+// searchable tells whether an e-mail address may find a provider that is not among the choices.
+func (b *Broker) searchable(l *Login, app *App) bool {
+	return len(l.Only) == 0 && len(app.Providers) == 0 && b.Registry.Searchable()
 }
 
-func byDomain(choices []*Provider, email string) *Provider {
+// direct returns the provider that needs no choosing: the only one, or the one whose domain the hint has.
+func (b *Broker) direct(l *Login, app *App, choices []*Provider) *Provider {
+	if len(choices) == 1 && !b.searchable(l, app) {
+		return choices[0]
+	}
+	if l.SelectUser {
+		return nil
+	}
+	return b.byDomain(l, app, l.LoginHint)
+}
+
+// byDomain returns the provider that an e-mail address belongs to and that the login may be answered by.
+func (b *Broker) byDomain(l *Login, app *App, email string) *Provider {
 	domain := emailDomain(email)
 	if domain == "" || len(email) > maxEmail {
 		return nil
 	}
-	for _, p := range choices {
-		if slices.Contains(p.Domains, domain) {
-			return p
-		}
+	id := b.Registry.ByDomain(domain)
+	if id == "" || !b.allowed(l, app, id) {
+		return nil
 	}
-	return nil
+	return b.Registry.Provider(id)
 }
 
 // HasChoice tells whether a login's person can choose another provider.
 func (b *Broker) HasChoice(l *Login) bool {
 	app := b.Registry.App(l.App)
-	return app != nil && len(b.choices(l, app)) > 1
+	return app != nil && (len(b.choices(l, app)) > 1 || b.searchable(l, app))
 }

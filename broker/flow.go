@@ -27,11 +27,11 @@ func (b *Broker) Start(ctx context.Context, l Login, v Visitor) (Turn, error) {
 		return b.abandon(ctx, &l, v, &Error{Kind: providers.Forbidden, Reason: "login_required"}, false)
 	}
 	choices := b.choices(&l, app)
-	if len(choices) == 0 {
+	if len(choices) == 0 && !b.searchable(&l, app) {
 		return Turn{}, &Error{Kind: providers.Internal, Reason: "no_provider", Err: fmt.Errorf("app %q has no provider that is registered", app.ID)}
 	}
 	turn := Turn{Login: l.ID, App: app.ID}
-	if p := direct(choices, l.LoginHint, l.SelectUser); p != nil {
+	if p := b.direct(&l, app, choices); p != nil {
 		next, err := b.begin(ctx, &l, p)
 		if err != nil {
 			// The login stands all the same, so that the error's page has a way on.
@@ -64,9 +64,13 @@ func (b *Broker) satisfied(l *Login, app *App, v Visitor) bool {
 
 // begin starts an attempt at a provider. On an error l is as if nothing had been chosen.
 func (b *Broker) begin(ctx context.Context, l *Login, p *Provider) (providers.Next, error) {
+	o, err := p.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
 	l.Stage, l.Provider, l.State, l.Identity, l.Receipt, l.Begun = AtProvider, p.ID, nil, nil, nil, b.Now()
 	a := attempt(l)
-	next, err := p.Upstream.Begin(ctx, &a)
+	next, err := o.Upstream.Begin(ctx, &a)
 	if err != nil {
 		forget(l)
 		return nil, err
@@ -124,11 +128,12 @@ func (b *Broker) Show(ctx context.Context, id string, v Visitor, choose bool, re
 	if l.Stage == Identified {
 		return b.unpark(ctx, l, v, receipt)
 	}
-	choices := b.choices(l, b.Registry.App(l.App))
+	app := b.Registry.App(l.App)
+	choices := b.choices(l, app)
 	if p := b.Registry.Provider(l.Provider); !choose && l.Stage == AtProvider && p != nil && p.Password {
 		return b.resumeAt(ctx, l, v, p)
 	}
-	if len(choices) == 1 {
+	if len(choices) == 1 && !b.searchable(l, app) {
 		return b.resumeAt(ctx, l, v, choices[0])
 	}
 	return b.ask(l, choices, v, ""), nil
@@ -136,8 +141,9 @@ func (b *Broker) Show(ctx context.Context, id string, v Visitor, choose bool, re
 
 // ask shows the choose page; typed is an address that no provider has, or "".
 func (b *Broker) ask(l *Login, choices []*Provider, v Visitor, typed string) Turn {
-	c := offer(choices, v.Last)
-	c.App, c.Email, c.Unknown = b.Registry.App(l.App), cmp.Or(typed, l.LoginHint), typed != ""
+	app := b.Registry.App(l.App)
+	c := offer(choices, v.Last, b.searchable(l, app))
+	c.App, c.Email, c.Unknown = app, cmp.Or(typed, l.LoginHint), typed != ""
 	return Turn{Login: l.ID, App: l.App, Next: providers.Ask{Page: ChoosePage, Data: c}}
 }
 
@@ -183,10 +189,10 @@ func (b *Broker) ChooseByEmail(ctx context.Context, id string, v Visitor, email 
 	if err != nil {
 		return Turn{}, err
 	}
-	choices := b.choices(l, b.Registry.App(l.App))
-	p := byDomain(choices, email)
+	app := b.Registry.App(l.App)
+	p := b.byDomain(l, app, email)
 	if p == nil {
-		return b.ask(l, choices, v, email), nil
+		return b.ask(l, b.choices(l, app), v, email), nil
 	}
 	l.LoginHint = email
 	return b.resumeAt(ctx, l, v, p)
@@ -205,8 +211,12 @@ func (b *Broker) Answer(ctx context.Context, id string, v Visitor, r providers.R
 	if b.Now().Sub(l.Begun) > LoginLifetime {
 		return Turn{}, providers.Refuse("request_expired", "attempt begun at %v", l.Begun)
 	}
+	o, err := p.Open(ctx)
+	if err != nil {
+		return Turn{}, err
+	}
 	a := attempt(l)
-	next, err := p.Upstream.Continue(ctx, &a, r)
+	next, err := o.Upstream.Continue(ctx, &a, r)
 	if err != nil {
 		return Turn{}, b.refused(ctx, l, v, err)
 	}
@@ -264,8 +274,12 @@ func (b *Broker) Receive(ctx context.Context, provider, id string, v Visitor, r 
 	if err := b.expects(&l, p, v, r); err != nil {
 		return Turn{}, b.refused(ctx, &l, v, err)
 	}
+	o, err := p.Open(ctx)
+	if err != nil {
+		return Turn{}, b.refused(ctx, &l, v, err)
+	}
 	a := attempt(&l)
-	next, err := p.Upstream.Continue(ctx, &a, r)
+	next, err := o.Upstream.Continue(ctx, &a, r)
 	if err != nil {
 		return Turn{}, b.refusedFor(ctx, &l, v, err)
 	}

@@ -7,11 +7,12 @@ import "slices"
 const manyProviders = 8
 
 // offer puts the providers of a login in the order in which its person is asked: the one that this browser
-// last signed in with first, and where there are many, by e-mail address before anything else.
-func offer(choices []*Provider, last string) Choices {
+// last signed in with first, and where there are many, by e-mail address before anything else. searchable: an
+// address may find one that is not among them.
+func offer(choices []*Provider, last string, searchable bool) Choices {
 	c := Choices{Providers: choices}
 	hasDomain := func(p *Provider) bool { return len(p.Domains) > 0 }
-	c.ByEmail = slices.ContainsFunc(choices, hasDomain)
+	c.ByEmail = searchable || slices.ContainsFunc(choices, hasDomain)
 	if c.ByEmail && len(choices) > manyProviders {
 		c.EmailFirst = true
 		c.Providers = slices.DeleteFunc(slices.Clone(choices), func(p *Provider) bool { return hasDomain(p) && p.ID != last })

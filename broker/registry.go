@@ -1,24 +1,54 @@
 package broker
 
-import "slices"
+import "sync/atomic"
 
-// Fixed is a Registry whose apps and providers do not change while it is used.
+// Fixed is a Registry whose apps and providers do not change.
 type Fixed struct {
-	apps      map[string]*App
-	byID      map[string]*Provider
-	providers []*Provider
+	apps    map[string]*App
+	byID    map[string]*Provider
+	domains map[string]string // to the id of the provider that they belong to
+	listed  []*Provider
+	search  bool
 }
 
-// NewFixed returns a registry of apps and providers, each in the order in which people are shown them.
-func NewFixed(apps []*App, providers []*Provider) *Fixed {
-	f := &Fixed{apps: map[string]*App{}, byID: map[string]*Provider{}, providers: slices.Clone(providers)}
+// NewFixed returns a registry of apps and of the providers of the configuration, in the order in which
+// people are shown them.
+func NewFixed(apps []*App, listed []*Provider) *Fixed {
+	f := &Fixed{apps: map[string]*App{}, byID: map[string]*Provider{}, domains: map[string]string{}, listed: listed}
 	for _, a := range apps {
 		f.apps[a.ID] = a
 	}
-	for _, p := range providers {
+	for _, p := range listed {
 		f.byID[p.ID] = p
+		for _, d := range p.Domains {
+			f.domains[d] = p.ID
+		}
 	}
 	return f
+}
+
+// With returns a registry that has more providers, which are not listed, and more domains, by the id of the
+// provider that each belongs to. What f has goes before.
+func (f *Fixed) With(more []*Provider, domains map[string]string) *Fixed {
+	g := &Fixed{
+		apps: f.apps, listed: f.listed,
+		byID:    make(map[string]*Provider, len(f.byID)+len(more)),
+		domains: make(map[string]string, len(f.domains)+len(domains)),
+	}
+	for _, p := range more {
+		g.byID[p.ID] = p
+	}
+	for id, p := range f.byID {
+		g.byID[id] = p
+	}
+	for d, id := range domains {
+		g.domains[d] = id
+		g.search = g.search || g.byID[id] != nil
+	}
+	for d, id := range f.domains {
+		g.domains[d] = id
+	}
+	return g
 }
 
 // App implements Registry.
@@ -28,4 +58,33 @@ func (f *Fixed) App(id string) *App { return f.apps[id] }
 func (f *Fixed) Provider(id string) *Provider { return f.byID[id] }
 
 // Providers implements Registry.
-func (f *Fixed) Providers() []*Provider { return f.providers }
+func (f *Fixed) Providers() []*Provider { return f.listed }
+
+// ByDomain implements Registry.
+func (f *Fixed) ByDomain(domain string) string { return f.domains[domain] }
+
+// Searchable implements Registry.
+func (f *Fixed) Searchable() bool { return f.search }
+
+// Live is a Registry that is replaced as a whole while it is used.
+type Live struct {
+	now atomic.Pointer[Fixed]
+}
+
+// Set replaces everything.
+func (l *Live) Set(f *Fixed) { l.now.Store(f) }
+
+// App implements Registry.
+func (l *Live) App(id string) *App { return l.now.Load().App(id) }
+
+// Provider implements Registry.
+func (l *Live) Provider(id string) *Provider { return l.now.Load().Provider(id) }
+
+// Providers implements Registry.
+func (l *Live) Providers() []*Provider { return l.now.Load().Providers() }
+
+// ByDomain implements Registry.
+func (l *Live) ByDomain(domain string) string { return l.now.Load().ByDomain(domain) }
+
+// Searchable implements Registry.
+func (l *Live) Searchable() bool { return l.now.Load().Searchable() }

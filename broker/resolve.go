@@ -29,7 +29,11 @@ func (b *Broker) resolve(ctx context.Context, l *Login) (resolved, error) {
 	if p == nil || app == nil || !b.allowed(l, app, p.ID) {
 		return resolved{}, providers.Refuse("idp_disabled", "app %q may not use provider %q any more", l.App, l.Provider)
 	}
-	attrs, err := p.Mapping.Apply(ctx, l.Identity.Claims)
+	o, err := p.Open(ctx)
+	if err != nil {
+		return resolved{}, err
+	}
+	attrs, err := o.Mapping.Apply(ctx, l.Identity.Claims)
 	if err != nil {
 		return resolved{}, err
 	}
@@ -75,19 +79,20 @@ func (b *Broker) newUser(ctx context.Context, p *Provider, subject string, attrs
 }
 
 // ownsDomain keeps providers from speaking for each other's people: an address in another provider's domain
-// is refused, and one outside a provider's own domains is not taken over.
+// is refused, and one outside a provider's own domains is not taken over. One that was registered and has
+// proven no domain may tell an address, and nobody is told that it is verified.
 func (b *Broker) ownsDomain(p *Provider, attrs Attributes) error {
 	domain := emailDomain(attrs.Email())
 	if domain == "" || slices.Contains(p.Domains, domain) {
 		return nil
 	}
-	for _, other := range b.Registry.Providers() {
-		if other.ID != p.ID && slices.Contains(other.Domains, domain) {
-			return &Error{Kind: providers.Forbidden, Reason: "domain_not_owned", Err: fmt.Errorf("provider %q asserts an address in %s, which belongs to provider %q", p.ID, domain, other.ID)}
-		}
+	if other := b.Registry.ByDomain(domain); other != "" && other != p.ID {
+		return &Error{Kind: providers.Forbidden, Reason: "domain_not_owned", Err: fmt.Errorf("provider %q asserts an address in %s, which belongs to provider %q", p.ID, domain, other)}
 	}
 	if len(p.Domains) > 0 {
 		delete(attrs, "email")
+	}
+	if len(p.Domains) > 0 || p.Registered {
 		delete(attrs, "email_verified")
 	}
 	return nil

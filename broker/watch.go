@@ -56,8 +56,16 @@ func (w *Watch) Run(ctx context.Context) {
 // Round inspects every provider once.
 func (w *Watch) Round(ctx context.Context) {
 	for _, p := range w.Providers() {
-		inspector, ok := p.Upstream.(providers.Inspector)
-		if !ok || ctx.Err() != nil {
+		if ctx.Err() != nil {
+			return
+		}
+		o, err := p.Open(ctx)
+		if err != nil {
+			w.Log.Warn("the provider cannot be opened", "provider", p.ID, "error", err)
+			continue
+		}
+		inspector, ok := o.Upstream.(providers.Inspector)
+		if !ok {
 			continue
 		}
 		bounded, cancel := context.WithTimeout(ctx, inspectionTime)

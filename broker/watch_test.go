@@ -44,8 +44,10 @@ func TestWatchTellsOfWhatExpiresOnceAtEachMark(t *testing.T) {
 	}}
 	store := &told{known: map[string]bool{}}
 	w := &Watch{
-		Providers: func() []*Provider { return []*Provider{{ID: "corp", Upstream: p}, {ID: "plain"}} },
-		Store:     store, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
+		Providers: func() []*Provider {
+			return []*Provider{{ID: "corp", Opener: Ready(&Opened{Upstream: p})}, {ID: "plain", Opener: Ready(&Opened{})}}
+		},
+		Store: store, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
 	}
 	for _, step := range []struct {
 		left int    // days

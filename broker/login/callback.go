@@ -56,7 +56,11 @@ func (p *Pages) receive(w http.ResponseWriter, r *http.Request, name, missing st
 }
 
 func (p *Pages) reply(r *http.Request, v broker.Visitor, values url.Values) providers.Reply {
-	return providers.Reply{Method: r.Method, Values: values, Addr: v.Addr, Device: base64.RawURLEncoding.EncodeToString(v.Browser)}
+	reply := providers.Reply{Method: r.Method, Values: values, Addr: v.Addr, Device: base64.RawURLEncoding.EncodeToString(v.Browser)}
+	if r.Method == http.MethodGet {
+		reply.Query = r.URL.RawQuery
+	}
+	return reply
 }
 
 // metadata is what an upstream's operator imports to know us.
@@ -76,7 +80,11 @@ func (p *Pages) describe(w http.ResponseWriter, r *http.Request, want string) er
 	if pr == nil {
 		return &providers.Error{Kind: providers.Invalid, Reason: "not_found", Status: http.StatusNotFound}
 	}
-	d, ok := pr.Upstream.(providers.Describer)
+	o, err := pr.Open(r.Context())
+	if err != nil {
+		return err
+	}
+	d, ok := o.Upstream.(providers.Describer)
 	if !ok {
 		return &providers.Error{Kind: providers.Invalid, Reason: "not_found", Status: http.StatusNotFound}
 	}

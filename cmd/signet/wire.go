@@ -177,7 +177,8 @@ func (s *signet) registry(ctx context.Context, cfg *config.Config) (*broker.Fixe
 			return nil, config.Faults{p.FaultAt("", err.Error())}
 		}
 		all = append(all, &broker.Provider{
-			ID: p.ID, Kind: p.Kind, Name: p.Name, Domains: p.Domains, Mapping: p.mapping, Password: p.Kind == passwordKind, Upstream: upstream,
+			ID: p.ID, Kind: p.Kind, Name: p.Name, Domains: p.Domains, Password: p.Kind == passwordKind,
+			Opener: broker.Ready(&broker.Opened{Upstream: upstream, Mapping: p.mapping}),
 		})
 	}
 	return broker.NewFixed(apps, all), nil

@@ -1,14 +1,12 @@
 package idptest
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	mathbig "math/big"
 	"net"
@@ -30,6 +28,8 @@ type OIDCOptions struct {
 	ClientSecret string // "globex-secret"
 	RedirectURIs []string
 	Now          func() time.Time
+	// ClientKeys returns the JWK set that the client signs its assertions with; nil: it uses its secret.
+	ClientKeys func() ([]byte, error)
 }
 
 // OIDC is a fake OpenID provider: a real server, honest until told otherwise.
@@ -39,6 +39,12 @@ type OIDC struct {
 	addr    string
 	key     []byte // makes access tokens
 	server  *http.Server
+	browser *http.Client // a person's
+	manner  OIDCRow      // what it always does, however honest
+	// secret tells whether a client secret is good; nil: it must be the one of the options.
+	secret func(string) bool
+	// first are parameters of a person's first way back; nil: there are none.
+	first func(p Person) url.Values
 
 	mu     sync.Mutex
 	row    *OIDCRow
@@ -46,6 +52,8 @@ type OIDC struct {
 	codes  map[string]grant
 	counts map[string]int
 	evil   *http.Server
+	used   map[string]bool // jti of client assertions
+	known  map[string]bool // who has signed in before
 }
 
 // grant is what a code stands for.
@@ -62,6 +70,16 @@ func StartOIDC(opts OIDCOptions) (*OIDC, error) {
 	if opts.Addr == "" {
 		opts.Addr = "127.0.0.1:0"
 	}
+	f := newOIDC(opts)
+	if err := f.Up(); err != nil {
+		return nil, err
+	}
+	f.Issuer = "http://" + f.addr
+	return f, nil
+}
+
+// newOIDC makes one that nothing serves yet.
+func newOIDC(opts OIDCOptions) *OIDC {
 	if opts.Name == "" {
 		opts.Name = "Globex"
 	}
@@ -81,13 +99,12 @@ func StartOIDC(opts OIDCOptions) (*OIDC, error) {
 			{Username: "eve", Name: "Eve Elder", Email: "eve@elsewhere.example"},
 		}
 	}
-	f := &OIDC{options: opts, addr: opts.Addr, key: []byte(rand.Text()), codes: map[string]grant{}, counts: map[string]int{}}
-	f.signer = currentKey()
-	if err := f.Up(); err != nil {
-		return nil, err
+	f := &OIDC{
+		options: opts, addr: opts.Addr, key: []byte(rand.Text()), browser: browser,
+		codes: map[string]grant{}, counts: map[string]int{}, used: map[string]bool{}, known: map[string]bool{},
 	}
-	f.Issuer = "http://" + f.addr
-	return f, nil
+	f.signer = currentKey()
+	return f
 }
 
 // Up listens again after Down, at the same address.
@@ -153,10 +170,25 @@ func (f *OIDC) ClientSecret() string { return f.options.ClientSecret }
 func (f *OIDC) now() *OIDCRow {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.row == nil {
-		return &OIDCRow{}
+	row := OIDCRow{}
+	if f.row != nil {
+		row = *f.row
 	}
-	return f.row
+	row.Discovery = then(f.manner.Discovery, row.Discovery)
+	row.Claims = then(f.manner.Claims, row.Claims)
+	row.Callback = then(f.manner.Callback, row.Callback)
+	return &row
+}
+
+// then does both, as far as there are any.
+func then[T any](first, second func(*OIDC, T)) func(*OIDC, T) {
+	if first == nil || second == nil {
+		if first == nil {
+			return second
+		}
+		return first
+	}
+	return func(f *OIDC, v T) { first(f, v); second(f, v) }
 }
 
 func (f *OIDC) handler() http.Handler {
@@ -191,7 +223,7 @@ func (f *OIDC) discoveryDocument() map[string]any {
 		"subject_types_supported":                        []string{"public"},
 		"id_token_signing_alg_values_supported":          []string{"RS256"},
 		"scopes_supported":                               []string{"openid", "email", "profile"},
-		"token_endpoint_auth_methods_supported":          []string{"client_secret_basic", "client_secret_post"},
+		"token_endpoint_auth_methods_supported":          []string{"client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"},
 		"code_challenge_methods_supported":               []string{"S256"},
 		"authorization_response_iss_parameter_supported": true,
 	}
@@ -250,32 +282,6 @@ func writeJSON(w http.ResponseWriter, status int, doc any) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(doc)
-}
-
-// SignIn plays a browser: it follows an authorization URL as far as the way back, signs username in where
-// a page asks, and returns the address that the browser is sent to.
-func (f *OIDC) SignIn(ctx context.Context, authorizeURL, username string) (*url.URL, error) {
-	u, err := url.Parse(authorizeURL)
-	if err != nil {
-		return nil, fmt.Errorf("authorization URL: %w", err)
-	}
-	form := u.Query()
-	form.Set("person", username)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.Issuer+"/authorize", strings.NewReader(form.Encode()))
-	if err != nil {
-		return nil, fmt.Errorf("sign in: %w", err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := browser.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("sign in: %w", err)
-	}
-	resp.Body.Close()
-	back, err := resp.Location()
-	if errors.Is(err, http.ErrNoLocation) {
-		return nil, fmt.Errorf("sign in: the upstream answers %d", resp.StatusCode)
-	}
-	return back, err
 }
 
 // browser is a person's, who may wait longer than Signet does.

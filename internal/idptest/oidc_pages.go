@@ -76,7 +76,17 @@ func (f *OIDC) approve(w http.ResponseWriter, r *http.Request, back *url.URL, p 
 		challenge: r.Form.Get("code_challenge"), authTime: since,
 	}
 	f.mu.Unlock()
-	f.sendBack(w, r, back, url.Values{"code": {code}})
+	v := url.Values{"code": {code}}
+	if f.first != nil {
+		f.mu.Lock()
+		if !f.known[p.Username] {
+			v = f.first(p)
+			v.Set("code", code)
+		}
+		f.known[p.Username] = true
+		f.mu.Unlock()
+	}
+	f.sendBack(w, r, back, v)
 }
 
 func (f *OIDC) sendBack(w http.ResponseWriter, r *http.Request, back *url.URL, v url.Values) {
@@ -85,6 +95,10 @@ func (f *OIDC) sendBack(w http.ResponseWriter, r *http.Request, back *url.URL, v
 	if alter := f.now().Callback; alter != nil {
 		alter(f, v)
 	}
+	if r.Form.Get("response_mode") == "form_post" {
+		postBack(w, back, v)
+		return
+	}
 	to := *back
 	query := to.Query()
 	for name, values := range v {
@@ -92,6 +106,20 @@ func (f *OIDC) sendBack(w http.ResponseWriter, r *http.Request, back *url.URL, v
 	}
 	to.RawQuery = query.Encode()
 	http.Redirect(w, r, to.String(), http.StatusSeeOther)
+}
+
+var formPost = template.Must(template.New("form_post").Parse(
+	`<!doctype html><title>Continue</title><form method="post" action="{{.Action}}">` +
+		`{{range $name, $values := .Fields}}{{range $values}}<input type="hidden" name="{{$name}}" value="{{.}}">{{end}}{{end}}` +
+		`<button>Continue</button></form>`))
+
+// postBack is OAuth 2.0 Form Post Response Mode.
+func postBack(w http.ResponseWriter, back *url.URL, v url.Values) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	formPost.Execute(w, struct {
+		Action string
+		Fields url.Values
+	}{back.String(), v})
 }
 
 // show asks who is there.

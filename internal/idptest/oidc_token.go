@@ -6,11 +6,9 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/sha512"
-	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 )
@@ -18,12 +16,7 @@ import (
 // token is the token endpoint.
 func (f *OIDC) token(w http.ResponseWriter, r *http.Request) {
 	refuse := func(status int, code string) { writeJSON(w, status, map[string]any{"error": code}) }
-	id, secret := r.PostFormValue("client_id"), r.PostFormValue("client_secret")
-	if user, pass, ok := r.BasicAuth(); ok {
-		id, _ = url.QueryUnescape(user)
-		secret, _ = url.QueryUnescape(pass)
-	}
-	if id != f.options.ClientID || subtle.ConstantTimeCompare([]byte(secret), []byte(f.options.ClientSecret)) != 1 {
+	if !f.isClient(r) {
 		refuse(http.StatusUnauthorized, "invalid_client")
 		return
 	}
