@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	"broker/login": {"broker", "broker/web", "providers", "templates"},
 
 	"providers":              {},
-	"providers/oidc":         {"providers", "internal/authcode", "internal/egress", "internal/secret"},
+	"providers/oidc":         {"providers", "internal/authcode", "internal/egress", "internal/jwks", "internal/secret"},
 	"providers/google":       {"providers", "providers/oidc", "internal/secret"},
 	"providers/apple":        {"providers", "providers/oidc", "internal/secret"},
 	"providers/microsoft":    {"providers", "providers/oidc", "internal/secret"},
@@ -51,6 +51,7 @@ var mayImport = map[string][]string{
 	"internal/demoapp":  {},
 	"internal/egress":   {},
 	"internal/idptest":  {},
+	"internal/jwks":     {"providers"},
 	"internal/pgtest":   {},
 	"internal/seal":     {},
 	"internal/secret":   {},

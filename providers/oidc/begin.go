@@ -34,7 +34,7 @@ func recall(a *providers.Attempt) (m memory, ok bool) {
 func (p *provider) Begin(ctx context.Context, a *providers.Attempt) (providers.Next, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	m, err := p.metadata.get(ctx)
+	m, err := p.metadata.Get(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func (p *provider) Begin(ctx context.Context, a *providers.Attempt) (providers.N
 	if a.State, err = json.Marshal(mem); err != nil {
 		return nil, providers.AsError(fmt.Errorf("remember attempt: %w", err))
 	}
-	p.keys.warm(ctx)
+	p.keys.Warm(ctx)
 	options := append(p.wishes(a), gooidc.Nonce(mem.Nonce))
 	if !p.options.NoPKCE {
 		options = append(options, oauth2.S256ChallengeOption(mem.Verifier))

@@ -61,7 +61,7 @@ func BenchmarkIDToken(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	m, _ := p.metadata.get(b.Context())
+	m, _ := p.metadata.Get(b.Context())
 	mem, reply := remembered(b, &a), signIn(b, f, next)
 	t, err := p.exchange(b.Context(), m, reply.Values.Get("code"), mem.Verifier)
 	if err != nil {

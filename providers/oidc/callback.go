@@ -17,7 +17,7 @@ func (p *provider) Continue(ctx context.Context, a *providers.Attempt, r provide
 	if !ok {
 		return nil, providers.Refuse("state_invalid", "attempt %s was not begun", a.ID)
 	}
-	m, err := p.metadata.get(ctx)
+	m, err := p.metadata.Get(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +28,7 @@ func (p *provider) Continue(ctx context.Context, a *providers.Attempt, r provide
 	if err != nil {
 		return nil, err
 	}
-	p.keys.warm(ctx)
+	p.keys.Warm(ctx)
 	tokens, err := p.exchange(ctx, m, code, mem.Verifier)
 	if err != nil {
 		return nil, err

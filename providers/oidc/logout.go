@@ -25,7 +25,7 @@ func (p *provider) Logout(ctx context.Context, l *providers.Logout) (providers.N
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	m, err := p.metadata.get(ctx)
+	m, err := p.metadata.Get(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (p *provider) readLogoutToken(ctx context.Context, raw string) (providers.S
 	if err != nil {
 		return none, err
 	}
-	m, err := p.metadata.get(ctx)
+	m, err := p.metadata.Get(ctx)
 	if err != nil {
 		return none, err
 	}

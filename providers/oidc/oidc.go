@@ -5,7 +5,7 @@
 // brought back, exchange.go trades the code for tokens (clientauth.go proves who we are), idtoken.go decides
 // whether the ID token may be believed, and userinfo.go adds what it left out. logout.go is how sign-outs
 // travel. config.go is what an operator says; presets add their Options to it. metadata.go and keys.go hold what the upstream
-// publishes about itself, each kept by a document (document.go), so that a login costs one request.
+// publishes about itself, each kept by a jwks.Document, so that a login costs one request.
 package oidc
 
 import (
@@ -19,6 +19,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/signet-broker/signet/internal/authcode"
+	"github.com/signet-broker/signet/internal/jwks"
 	"github.com/signet-broker/signet/providers"
 )
 
@@ -80,8 +81,8 @@ type provider struct {
 	options  Options
 	scopes   []string
 	algs     []jose.SignatureAlgorithm
-	metadata *document[*metadata]
-	keys     *document[*keySet]
+	metadata *jwks.Document[*metadata]
+	keys     *jwks.Document[*jwks.Set]
 	token    *http.Client // for the token endpoint: reads and checks the answer before anyone believes it
 }
 
@@ -105,8 +106,8 @@ func open(env providers.Env, c Config, o Options) *provider {
 	for _, alg := range c.Algs {
 		p.algs = append(p.algs, jose.SignatureAlgorithm(alg))
 	}
-	p.metadata = newDocument(env.Now, p.fetchMetadata)
-	p.keys = newDocument(env.Now, p.fetchKeys)
+	p.metadata = jwks.NewDocument(env.Now, p.fetchMetadata)
+	p.keys = jwks.NewDocument(env.Now, p.fetchKeys)
 	p.token = authcode.Strict(env.Client)
 	return p
 }

@@ -1,10 +1,17 @@
-package oidc
+// Package jwks keeps what others publish, above all the public keys (RFC 7517 §5) that their tokens are signed
+// with: fetched when it is first needed, kept while it cannot be had, and asked for again as seldom as can be.
+//
+// Read in this order: document.go (something published), set.go (keys), remote.go (the keys of an app).
+package jwks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/signet-broker/signet/providers"
 )
@@ -20,9 +27,9 @@ const (
 	early  = 50 * time.Minute // from then on it is fetched in the background, so that nobody waits
 )
 
-// document is something that an upstream publishes, fetched when it is first needed and kept. Many logins
+// Document is something that an upstream publishes, fetched when it is first needed and kept. Many logins
 // wait for one fetch; none of them can end it by going away, and none is bound to wait for it.
-type document[T any] struct {
+type Document[T any] struct {
 	fetch func(ctx context.Context) (T, error)
 	now   func() time.Time
 
@@ -30,18 +37,19 @@ type document[T any] struct {
 	value   T
 	at      time.Time // when value was fetched; zero: there is none
 	tried   time.Time // when a fetch was last begun
-	renewed time.Time // when one was last begun by renew
+	renewed time.Time // when one was last begun by Renew
 	failed  time.Time // when one last failed, by the machine's own clock
 	err     error     // why
 	flight  chan struct{}
 }
 
-func newDocument[T any](now func() time.Time, fetch func(context.Context) (T, error)) *document[T] {
-	return &document[T]{fetch: fetch, now: now}
+// NewDocument returns one that fetch gets, which is bounded in time. now is the clock.
+func NewDocument[T any](now func() time.Time, fetch func(context.Context) (T, error)) *Document[T] {
+	return &Document[T]{fetch: fetch, now: now}
 }
 
-// get returns the document. Its error is an *Error of kind Upstream or Invalid, or wraps ctx's.
-func (d *document[T]) get(ctx context.Context) (T, error) {
+// Get returns the document. Its error is an *Error of kind Upstream or Invalid, or wraps ctx's.
+func (d *Document[T]) Get(ctx context.Context) (T, error) {
 	d.mu.Lock()
 	age, have := d.age()
 	if have && age < early {
@@ -70,9 +78,9 @@ func (d *document[T]) get(ctx context.Context) (T, error) {
 	return d.result()
 }
 
-// renew returns the document as fetched after now, because what is looked for is not in the one at hand;
+// Renew returns the document as fetched after now, because what is looked for is not in the one at hand;
 // ok is false when it is too early to ask again. Strangers can cause it, so it is done once a minute.
-func (d *document[T]) renew(ctx context.Context) (value T, ok bool) {
+func (d *Document[T]) Renew(ctx context.Context) (value T, ok bool) {
 	d.mu.Lock()
 	if d.flight == nil {
 		now := d.now()
@@ -92,8 +100,8 @@ func (d *document[T]) renew(ctx context.Context) (value T, ok bool) {
 	return value, err == nil
 }
 
-// warm begins a fetch that will be needed soon.
-func (d *document[T]) warm(ctx context.Context) {
+// Warm begins a fetch that will be needed soon.
+func (d *Document[T]) Warm(ctx context.Context) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if _, have := d.age(); !have && d.flight == nil && (d.err == nil || time.Since(d.failed) >= retry) {
@@ -101,12 +109,12 @@ func (d *document[T]) warm(ctx context.Context) {
 	}
 }
 
-func (d *document[T]) age() (age time.Duration, have bool) {
+func (d *Document[T]) age() (age time.Duration, have bool) {
 	age = d.now().Sub(d.at)
 	return age, !d.at.IsZero() && age < stale
 }
 
-func (d *document[T]) result() (T, error) {
+func (d *Document[T]) result() (T, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if _, have := d.age(); have {
@@ -117,7 +125,7 @@ func (d *document[T]) result() (T, error) {
 }
 
 // start begins the one fetch; d.mu is held.
-func (d *document[T]) start(ctx context.Context) {
+func (d *Document[T]) start(ctx context.Context) {
 	flight, began := make(chan struct{}), d.now()
 	d.flight, d.tried = flight, began
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
@@ -137,7 +145,7 @@ func (d *document[T]) start(ctx context.Context) {
 }
 
 // guarded fetches. A panic over a hostile document would end the process: no handler is above us here.
-func (d *document[T]) guarded(ctx context.Context) (value T, err error) {
+func (d *Document[T]) guarded(ctx context.Context) (value T, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = providers.Broken("upstream_broken", fmt.Errorf("panic over a document: %v", r))
@@ -163,4 +171,22 @@ func wait(ctx context.Context, flight <-chan struct{}, brief bool) error {
 		}
 	}
 	return nil
+}
+
+// Verify returns the payload of a JWS that a key of the set has signed. Only for a key that is not known yet
+// is the set asked for again. Its errors are ErrNoKey, ErrAmbiguous, go-jose's or the document's.
+func Verify(ctx context.Context, d *Document[*Set], jws *jose.JSONWebSignature) ([]byte, error) {
+	set, err := d.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	header := jws.Signatures[0].Protected
+	payload, err := set.Verify(jws, header)
+	// A key that is not there yet may have come since. A known one that does not verify is no reason to ask.
+	if errors.Is(err, ErrNoKey) || err != nil && header.KeyID == "" && !errors.Is(err, ErrAmbiguous) {
+		if renewed, ok := d.Renew(ctx); ok {
+			payload, err = renewed.Verify(jws, header)
+		}
+	}
+	return payload, err
 }
