@@ -36,6 +36,8 @@ type group struct {
 	name string
 	edit []func(string) string // changes the configuration
 	rows func() []row
+	// start begins the world; nil: newWorld.
+	start func(t testing.TB, edit ...func(string) string) *world
 }
 
 // groups are all of them.
@@ -46,6 +48,7 @@ var groups = []group{
 	{name: "bearer", rows: bearerRows},
 	{name: "saml", rows: samlRows},
 	{name: "oidc", rows: oidcRows, edit: []func(string) string{withRowProviders}},
+	{name: "presets", rows: presetRows, start: newFamousWorld},
 	{name: "session", rows: sessionRows},
 	{name: "logout", rows: logoutRows},
 	{name: "edge", rows: edgeRows},
@@ -111,7 +114,11 @@ func (g *group) run(t *testing.T, y *tally) {
 
 // world starts the group's world, with the accounts that rows use.
 func (g *group) world(t testing.TB) *world {
-	w := newWorld(t, g.edit...)
+	start := g.start
+	if start == nil {
+		start = newWorld
+	}
+	w := start(t, g.edit...)
 	w.addAccount("ann", "ann@acme.example")
 	w.addAccount("bob", "bob@acme.example")
 	w.db() // open for as long as the world is

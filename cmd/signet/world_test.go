@@ -36,6 +36,7 @@ type world struct {
 	hooli   *idptest.OIDC  // provider "hooli": another company's
 	initech *idptest.SAML  // provider "initech"
 	out     egress.Options // the way out; see newWorldOn
+	famous  *famous        // of newFamousWorld
 	log     *logBuffer
 	dir     string
 	config  string
