@@ -35,7 +35,7 @@ type SAMLOptions struct {
 	Now             func() time.Time
 }
 
-// SAML is a SAML 2.0 identity provider on loopback: /metadata and /sso. Honest by itself; Answer makes it
+// SAML is a SAML 2.0 identity provider on loopback: /metadata, /sso and /slo. Honest by itself; Answer makes it
 // whatever a row wants.
 type SAML struct {
 	URL      string
@@ -48,6 +48,7 @@ type SAML struct {
 	probes    atomic.Int32
 	mu        sync.Mutex
 	providers map[string][]byte // metadata by entity ID
+	logouts   []SentLogout
 }
 
 // keyPair is a key with its certificate.
@@ -91,6 +92,8 @@ func StartSAML(opts SAMLOptions) (*SAML, error) {
 	mux.HandleFunc("GET /sso", s.sso)
 	mux.HandleFunc("POST /sso", s.sso)
 	mux.HandleFunc("POST /choose", s.choose)
+	mux.HandleFunc("GET /slo", s.slo)
+	mux.HandleFunc("POST /slo", s.slo)
 	mux.HandleFunc("/dtd-probe", func(http.ResponseWriter, *http.Request) { s.probes.Add(1) })
 	s.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go s.server.Serve(listener)
@@ -129,6 +132,8 @@ func (s *SAML) Metadata() []byte {
 	}
 	return []byte(`<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="` + s.EntityID + `">` +
 		`<IDPSSODescriptor WantAuthnRequestsSigned="true" protocolSupportEnumeration="` + nsProtocol + `">` + key(s.next) + key(s.key) +
+		`<SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="` + s.URL + `/slo"/>` +
+		`<SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="` + s.URL + `/slo"/>` +
 		`<NameIDFormat>` + formatPersistent + `</NameIDFormat>` +
 		`<SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="` + s.URL + `/sso"/>` +
 		`<SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="` + s.URL + `/sso"/>` +
@@ -151,6 +156,9 @@ type serviceProvider struct {
 		ACS []struct {
 			Location string `xml:"Location,attr"`
 		} `xml:"AssertionConsumerService"`
+		SLO []struct {
+			Location string `xml:"Location,attr"`
+		} `xml:"SingleLogoutService"`
 	} `xml:"SPSSODescriptor"`
 }
 

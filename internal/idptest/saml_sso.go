@@ -170,7 +170,11 @@ func CheckRedirect(rawQuery string, certs []*x509.Certificate) error {
 	if err != nil {
 		return err
 	}
-	signed := "SAMLRequest=" + escaped["SAMLRequest"]
+	parameter := "SAMLRequest"
+	if _, ok := escaped["SAMLResponse"]; ok {
+		parameter = "SAMLResponse"
+	}
+	signed := parameter + "=" + escaped[parameter]
 	if relayState, ok := escaped["RelayState"]; ok {
 		signed += "&RelayState=" + relayState
 	}
