@@ -21,6 +21,17 @@ type Provider struct {
 	*Opener
 }
 
+// The types of events of registered providers, and of the domains that they prove to be theirs.
+const (
+	ProviderAdded    = "provider.added"
+	ProviderDisabled = "provider.disabled"
+	ProviderEnabled  = "provider.enabled"
+	ProviderRemoved  = "provider.removed"
+	DomainAdded      = "domain.added"
+	DomainVerified   = "domain.verified"
+	DomainRemoved    = "domain.removed"
+)
+
 // Opened is what a login needs of a provider.
 type Opened struct {
 	Upstream providers.Provider

@@ -47,6 +47,9 @@ func Run(t *testing.T, fresh func(t testing.TB) string) {
 		{"keys", testKeys},
 		{"events", testEvents},
 		{"meta keeps the first value", testMeta},
+		{"providers", testProviders},
+		{"whether anybody has signed in at a provider", testHasLinks},
+		{"a domain has one owner", testDomains},
 		{"sweep removes what has expired and nothing else", testSweep},
 		{"what was single-use stays so after a restart", testReopen},
 		{"a failed statement leaves nothing behind", testFaults},
@@ -108,7 +111,7 @@ func Raw(t testing.TB, dsn string) *sql.DB {
 
 func (b *bench) sqlite() bool { return strings.HasPrefix(b.dsn, "sqlite:") }
 
-var tables = []string{"users", "links", "accounts", "logins", "once", "sessions", "artifacts", "families", "keys", "counters", "trusted", "events"}
+var tables = []string{"users", "links", "accounts", "logins", "once", "sessions", "artifacts", "families", "keys", "counters", "trusted", "events", "providers", "domains"}
 
 // content is everything in the database.
 func (b *bench) content(t testing.TB) string {
