@@ -44,11 +44,15 @@ func addKey(r keys.Record) step {
 
 // ActivateKey implements keys.Store.
 func (db *DB) ActivateKey(ctx context.Context, id string, at time.Time, add keys.Record, e broker.Event) error {
-	return db.engine.write(ctx, op{steps: []step{{
+	steps := []step{{
 		sql:  `UPDATE keys SET active = $2 WHERE id = $1 AND active > $3 AND active > $4`,
 		args: []any{id, ms(at), ms(at), db.now()},
 		none: broker.ErrConflict,
-	}, addKey(add), db.record(e)}})
+	}, db.record(e)}
+	if add.ID != "" {
+		steps = append(steps, addKey(add))
+	}
+	return db.engine.write(ctx, op{steps: steps})
 }
 
 // DeleteKeys implements keys.Store.

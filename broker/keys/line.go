@@ -40,6 +40,7 @@ type key struct {
 	headers     map[string]string // by typ: the JWS header, encoded, with its dot
 	aead        cipher.AEAD
 	iv          []byte // see refresh.go
+	mac         []byte // see refresh.go
 	certificate *tls.Certificate
 }
 

@@ -35,6 +35,9 @@ func (k *key) openSecret(secret []byte) error {
 	if k.iv, err = hkdf.Key(sha256.New, secret, nil, "signet refresh iv", 32); err != nil {
 		return err
 	}
+	if k.mac, err = hkdf.Key(sha256.New, secret, nil, "signet mac", 32); err != nil {
+		return err
+	}
 	block, err := aes.NewCipher(content)
 	if err != nil {
 		return err
@@ -90,4 +93,18 @@ func (r *Ring) Decrypt(ctx context.Context, token string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %w", errNotOurs, err)
 	}
 	return content, nil
+}
+
+// MAC returns 32 bytes that only this ring can make of data, for a purpose. They change with its key, so
+// they are for what may be asked for again.
+func (r *Ring) MAC(purpose string, data []byte) ([]byte, error) {
+	k, err := r.keys.Load().current(line{"refresh", "A256GCM"}, r.now())
+	if err != nil {
+		return nil, err
+	}
+	mac := hmac.New(sha256.New, k.mac)
+	mac.Write([]byte(purpose))
+	mac.Write([]byte{0})
+	mac.Write(data)
+	return mac.Sum(nil), nil
 }

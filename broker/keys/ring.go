@@ -7,16 +7,14 @@
 // has expired.
 //
 // Read in this order: ring.go (loading and looking up), line.go (what a key is), sign.go, refresh.go,
-// rotate.go.
+// rotate.go, certificate.go.
 package keys
 
 import (
 	"context"
 	"crypto"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -25,8 +23,6 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-
-	"github.com/signet-broker/signet/broker"
 )
 
 // Schedule says when keys change.
@@ -189,32 +185,6 @@ func (r *Ring) find(ctx context.Context, id string) *key {
 
 // JWKS returns the public keys as a JWK Set (RFC 7517 §5).
 func (r *Ring) JWKS() []byte { return r.keys.Load().jwks }
-
-// Certificates returns the key pairs of a use that are good now, the one to use first.
-func (r *Ring) Certificates(ctx context.Context, use string) ([]*tls.Certificate, error) {
-	c, err := r.Certificate(ctx, use)
-	if err != nil {
-		return nil, err
-	}
-	return []*tls.Certificate{c}, nil
-}
-
-// Certificate returns Signet's own RSA key pair for a use, self-signed, made at its first use.
-func (r *Ring) Certificate(ctx context.Context, use string) (*tls.Certificate, error) {
-	l := line{use, "RS256"}
-	for range 2 {
-		if k, err := r.keys.Load().current(l, r.now()); err == nil {
-			return k.certificate, nil
-		}
-		if err := r.makeMissing(ctx, []line{l}); err != nil && !errors.Is(err, broker.ErrConflict) {
-			return nil, err
-		}
-		if _, err := r.load(ctx); err != nil {
-			return nil, err
-		}
-	}
-	return nil, fmt.Errorf("no certificate for %s", use)
-}
 
 func parsePrivate(der []byte) (crypto.Signer, error) {
 	k, err := x509.ParsePKCS8PrivateKey(der)

@@ -2,7 +2,6 @@ package keys
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"slices"
 	"strings"
@@ -36,8 +35,8 @@ func (r *Ring) maintain(ctx context.Context) error {
 	return err
 }
 
-// makeMissing sees to it that each line has a key in use and one that stands ready. A certificate has no
-// successor: its peers were told of it by hand.
+// makeMissing sees to it that each line has a key in use and one that stands ready. A certificate has a
+// successor only when it is about to run out.
 func (r *Ring) makeMissing(ctx context.Context, all []line) error {
 	s, now := r.keys.Load(), r.now()
 	var add []Record
@@ -45,10 +44,13 @@ func (r *Ring) makeMissing(ctx context.Context, all []line) error {
 		last, active := int64(0), now
 		if ks := s.lines[l]; len(ks) > 0 {
 			newest := ks[len(ks)-1]
-			if newest.Active.After(now) || !rotates(l) {
+			if newest.Active.After(now) || !rotates(l) && !newest.runsOut(now) {
 				continue
 			}
 			last, active = newest.Seq, newest.Active.Add(r.schedule.Every)
+			if !rotates(l) {
+				active = now.Add(certificateAhead)
+			}
 			if due := now.Add(r.schedule.Ahead); active.Before(due) { // nobody was there in time
 				active = due
 			}
@@ -78,7 +80,10 @@ func (r *Ring) outlived() []string {
 	var old []string
 	for l, ks := range r.keys.Load().lines {
 		keep := r.schedule.Keep
-		if l.use != "sig" {
+		switch {
+		case !rotates(l):
+			keep = certificateKeep
+		case l.use != "sig":
 			keep = keepRefresh
 		}
 		for i := range len(ks) - 1 {
@@ -117,8 +122,7 @@ func (r *Ring) Rotate(ctx context.Context) (time.Time, error) {
 		if err != nil {
 			return last, err
 		}
-		e := broker.Event{ID: rand.Text(), Time: now, Type: broker.KeyRotated, Detail: l.use + " " + l.alg + " " + next.ID}
-		if err := r.store.ActivateKey(ctx, next.ID, at, add, e); err != nil && !errors.Is(err, broker.ErrConflict) {
+		if err := r.store.ActivateKey(ctx, next.ID, at, add, r.rotated(next.Record)); err != nil && !errors.Is(err, broker.ErrConflict) {
 			return last, err
 		}
 	}
@@ -142,23 +146,17 @@ type Info struct {
 	Alg    string    `json:"alg"`
 	Status string    `json:"status"` // next, active or retired
 	Active time.Time `json:"active"` // since or from when it is in use
+	// Expires is when a certificate runs out; zero for what is no certificate.
+	Expires time.Time `json:"expires,omitzero"`
 }
 
 // List describes all keys, line by line, oldest first.
 func (r *Ring) List() []Info {
 	var all []Info
 	s, now := r.keys.Load(), r.now()
-	for l, ks := range s.lines {
-		current, err := s.current(l, now)
+	for _, ks := range s.lines {
 		for _, k := range ks {
-			status := "retired"
-			switch {
-			case k.Active.After(now):
-				status = "next"
-			case err == nil && k == current:
-				status = "active"
-			}
-			all = append(all, Info{k.ID, k.Use, k.Alg, status, k.Active})
+			all = append(all, s.info(k, now))
 		}
 	}
 	slices.SortFunc(all, func(a, b Info) int {
@@ -168,4 +166,19 @@ func (r *Ring) List() []Info {
 		return a.Active.Compare(b.Active)
 	})
 	return all
+}
+
+func (s *set) info(k *key, now time.Time) Info {
+	i := Info{ID: k.ID, Use: k.Use, Alg: k.Alg, Status: "retired", Active: k.Active}
+	current, err := s.current(line{k.Use, k.Alg}, now)
+	switch {
+	case k.Active.After(now):
+		i.Status = "next"
+	case err == nil && k == current:
+		i.Status = "active"
+	}
+	if k.certificate != nil {
+		i.Expires = k.certificate.Leaf.NotAfter
+	}
+	return i
 }

@@ -17,7 +17,10 @@ import (
 // The types of the tokens that are signed here (RFC 8725 §3.11): one is never taken for another.
 const (
 	TypeID     = "JWT"
-	TypeAccess = "at+jwt" // RFC 9068 §2.1
+	TypeAccess = "at+jwt"     // RFC 9068 §2.1
+	TypeLogout = "logout+jwt" // OpenID Connect Back-Channel Logout 1.0 §2.4
+	// TypeIntrospection is of answers about a token (RFC 9701 §5).
+	TypeIntrospection = "token-introspection+jwt"
 )
 
 // maxToken is the length of the longest token that is looked at, in bytes.
@@ -26,7 +29,7 @@ const maxToken = 32 << 10
 func (k *key) openSigner(private crypto.Signer) error {
 	k.public = jose.JSONWebKey{Key: private.Public(), KeyID: k.ID, Algorithm: k.Alg, Use: "sig"}
 	k.private, k.headers = private, map[string]string{}
-	for _, typ := range []string{TypeID, TypeAccess} {
+	for _, typ := range []string{TypeID, TypeAccess, TypeLogout, TypeIntrospection} {
 		header, err := json.Marshal(jwsHeader{k.Alg, k.ID, typ})
 		if err != nil {
 			return fmt.Errorf("key %s: %w", k.ID, err)

@@ -26,7 +26,7 @@ type Store interface {
 	// AddKeys adds records, all or none. broker.ErrConflict: a (Use, Alg, Seq) or ID exists.
 	AddKeys(ctx context.Context, r []Record, e *broker.Event) error
 	// ActivateKey sets Active of a key that is still in the future to at. broker.ErrConflict: it is not.
-	// add is its successor, added in the same transaction.
+	// add is its successor, added in the same transaction; one without an ID is none.
 	ActivateKey(ctx context.Context, id string, at time.Time, add Record, e broker.Event) error
 	DeleteKeys(ctx context.Context, ids []string) error
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"text/tabwriter"
 	"time"
+
+	"github.com/signet-broker/signet/broker/keys"
 )
 
 // keysCommand looks after the key ring.
@@ -31,15 +33,21 @@ func (c *keysList) Run(ctx context.Context) error {
 		return printJSON(all)
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "USE\tALG\tSTATUS\tSINCE\tKID")
+	fmt.Fprintln(w, "USE\tALG\tSTATUS\tSINCE\tEXPIRES\tKID")
 	for _, k := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", k.Use, k.Alg, k.Status, k.Active.UTC().Format(time.DateTime), k.ID)
+		expires := "-"
+		if !k.Expires.IsZero() {
+			expires = k.Expires.UTC().Format(time.DateOnly)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.Use, k.Alg, k.Status, k.Active.UTC().Format(time.DateTime), expires, k.ID)
 	}
 	return w.Flush()
 }
 
 type keysRotate struct {
 	configFlag
+	Use string `help:"What for: tokens, or saml for the certificate that SAML identity providers know us by." enum:"tokens,saml" default:"tokens"`
+	Now bool   `help:"With --use saml: take the next certificate into use at once. Each identity provider that checks our signatures must have it."`
 }
 
 // Run implements the command.
@@ -49,6 +57,9 @@ func (c *keysRotate) Run(ctx context.Context) error {
 		return err
 	}
 	defer s.close()
+	if c.Use != "tokens" {
+		return c.certificate(ctx, s.ring)
+	}
 	at, err := s.ring.Rotate(ctx)
 	if err != nil {
 		return err
@@ -58,5 +69,22 @@ func (c *keysRotate) Run(ctx context.Context) error {
 		return nil
 	}
 	fmt.Println("New keys are in use. The old ones stay published until the last token they signed has expired.")
+	return nil
+}
+
+// certificate makes the next certificate of a use, or takes it into use.
+func (c *keysRotate) certificate(ctx context.Context, ring *keys.Ring) error {
+	k, err := ring.RotateCertificate(ctx, c.Use, c.Now)
+	if err != nil {
+		return err
+	}
+	if k.Status != "next" {
+		fmt.Printf("Certificate %s is in use, until %s. The former one decrypts for another month.\n", k.ID, k.Expires.UTC().Format(time.DateOnly))
+		return nil
+	}
+	fmt.Printf(`Certificate %s stands ready and is in our metadata from now on.
+Identity providers that read our metadata by its address take it by themselves. Give the others the metadata anew.
+It comes into use at %s, or as soon as you say so with --now.
+`, k.ID, k.Active.UTC().Format(time.DateTime+" MST"))
 	return nil
 }

@@ -143,14 +143,18 @@ func testKeys(t *testing.T, b *bench) {
 	third := Key("RS256", 3, b.now().Add(time.Hour))
 	want(t, "ActivateKey", b.db.ActivateKey(ctx, next.ID, b.now(), third, e), nil)
 	want(t, "ActivateKey again", b.db.ActivateKey(ctx, next.ID, b.now(), Key("RS256", 4, b.now()), e), broker.ErrConflict)
+	lone := Key("PS256", 1, b.now().Add(time.Hour))
+	want(t, "AddKeys", b.db.AddKeys(ctx, []keys.Record{lone}, nil), nil)
+	want(t, "ActivateKey without a successor", b.db.ActivateKey(ctx, lone.ID, b.now(), keys.Record{}, e), nil)
+	lone.Active = b.now()
 	next.Active = b.now()
 	want(t, "DeleteKeys", b.db.DeleteKeys(ctx, []string{first.ID, "unknown"}), nil)
 	want(t, "DeleteKeys of none", b.db.DeleteKeys(ctx, nil), nil)
 	all, err = b.db.Keys(ctx)
 	want(t, "Keys", err, nil)
-	same(t, "Keys", all, []keys.Record{other, next, third})
-	if events, err := b.db.Events(ctx, 10); len(events) != 2 || err != nil {
-		t.Fatalf("events = %v, %v, want 2", events, err)
+	same(t, "Keys", all, []keys.Record{other, lone, next, third})
+	if events, err := b.db.Events(ctx, 10); len(events) != 3 || err != nil {
+		t.Fatalf("events = %v, %v, want 3", events, err)
 	}
 }
 
