@@ -18,9 +18,12 @@ import (
 
 // Config is what an operator says about one OpenID provider.
 type Config struct {
-	Issuer          string            `yaml:"issuer" doc:"the upstream's issuer, exactly as its discovery document says it"`
-	ClientID        string            `yaml:"client_id" doc:"Signet's client id at the upstream"`
-	ClientSecret    secret.String     `yaml:"client_secret" doc:"Signet's client secret at the upstream; none: a public client, or private_key_jwt"`
+	Issuer       string        `yaml:"issuer" doc:"the upstream's issuer, exactly as its discovery document says it"`
+	ClientID     string        `yaml:"client_id" doc:"Signet's client id at the upstream"`
+	ClientSecret secret.String `yaml:"client_secret" doc:"Signet's client secret at the upstream; none: a public client, or private_key_jwt"`
+	// Microsoft's and others' end by themselves, and nothing in the protocol tells when.
+	ClientSecretExpires string `yaml:"client_secret_expires" doc:"the day on which the upstream ends the client secret, as 2027-01-31: you are told 60, 30 and 7 days ahead"`
+
 	Scopes          []string          `yaml:"scopes" doc:"what is asked for; openid always is"`
 	TokenAuth       string            `yaml:"token_auth" doc:"client_secret_basic, client_secret_post, client_secret_jwt or private_key_jwt; default: from discovery, basic preferred"`
 	TokenAudience   string            `yaml:"token_audience" doc:"whom the JWT of client_secret_jwt and private_key_jwt is for: token_endpoint or issuer"`
@@ -75,6 +78,9 @@ func (c *Config) Check() []providers.Fault {
 		add("client_id", "is missing")
 	}
 	c.checkTokenAuth(add)
+	if c.ClientSecretExpires != "" && c.secretExpires().IsZero() {
+		add("client_secret_expires", "must be a day such as 2027-01-31")
+	}
 	if len(c.Algs) == 0 {
 		add("algs", "must name at least one algorithm")
 	}

@@ -127,25 +127,28 @@ func checkLogoutEvent(c claims) error {
 
 // signOut is what a logout token that may be believed says.
 func (p *provider) signOut(c claims) (providers.SignOut, error) {
-	var out providers.SignOut
+	var none providers.SignOut
 	jti, ok := name(c, "jti")
 	if !ok || jti == "" {
-		return out, providers.Refuse("jti", "logout token has no jti of 1 to 255 bytes")
+		return none, providers.Refuse("jti", "logout token has no jti of 1 to 255 bytes")
 	}
-	if out.Handle, ok = name(c, "sub"); !ok {
-		return out, providers.Refuse("sub", "logout token has a sub that is none")
+	sub, ok := name(c, "sub")
+	if !ok {
+		return none, providers.Refuse("sub", "logout token has a sub that is none")
 	}
 	sid, ok := name(c, "sid")
 	switch {
 	case !ok:
-		return out, providers.Refuse("sid", "logout token has a sid that is none")
-	case sid != "":
-		out.Sessions = []string{sid}
-	case out.Handle == "":
-		return out, providers.Refuse("sub", "logout token has neither sub nor sid")
+		return none, providers.Refuse("sid", "logout token has a sid that is none")
+	case sub == "" && sid == "":
+		return none, providers.Refuse("sub", "logout token has neither sub nor sid")
 	}
-	// Later it is refused for its age.
-	out.Once = []providers.Once{{ID: "logout " + jti, Until: p.env.Now().Add(maxLogoutAge + drift + skew)}}
+	// Until then: later it is refused for its age.
+	once := providers.Once{ID: "logout " + jti, Until: p.env.Now().Add(maxLogoutAge + drift + skew)}
+	out := providers.SignOut{Handle: sub, Once: []providers.Once{once}}
+	if sid != "" {
+		out.Sessions = []string{sid}
+	}
 	return out, nil
 }
 

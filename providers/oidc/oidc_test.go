@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"crypto/x509"
 	"io"
 	"log/slog"
 	"net/http"
@@ -66,6 +67,8 @@ func openFor(t testing.TB, f *idptest.OIDC, now func() time.Time, change func(c 
 	t.Cleanup(client.CloseIdleConnections)
 	p, err := kind.Open(t.Context(), providers.Env{
 		ID: "globex", Name: "Globex", Base: "http://127.0.0.1:1", Client: client, Now: now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Certificates: ownCertificates,
+		Trusting:     func(roots *x509.CertPool) *http.Client { return egress.Client(egress.Options{Roots: roots}) },
 	}, c)
 	if err != nil {
 		t.Fatal(err)
@@ -250,14 +253,15 @@ func TestCheckNamesEveryFault(t *testing.T) {
 		}
 	}
 	c := &Config{
-		Issuer: "https://idp.example", TokenAuth: "client_secret_basic", Algs: []string{"RS256", "HS256", "none", "ES512"}, Scopes: []string{"a b"},
+		Issuer: "https://idp.example", TokenAuth: "client_secret_basic", TokenAudience: "us", ResponseMode: "fragment", MaxAge: -1,
+		PrivateKey: "x", CAFile: "oidc_test.go", Algs: []string{"RS256", "HS256", "none", "ES512"}, Scopes: []string{"a b"},
 		ACRValues: []string{""}, Prompt: "none", Params: map[string]string{"state": "x", "hd": "y"},
 	}
 	var keys []string
 	for _, f := range c.Check() {
 		keys = append(keys, f.Key)
 	}
-	want := "acr_values.0 algs.1 algs.2 algs.3 client_id params.state prompt scopes.0 token_auth"
+	want := "acr_values.0 algs.1 algs.2 algs.3 ca_file client_id max_age params.state private_key prompt response_mode scopes.0 token_audience token_auth"
 	if got := strings.Join(keys, " "); got != want {
 		t.Errorf("faults at %s, want %s", got, want)
 	}
