@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/signet-broker/signet/providers"
@@ -57,6 +58,9 @@ func (b *Broker) satisfied(l *Login, app *App, v Visitor) bool {
 		return false
 	}
 	if l.ExpectedUser != "" && l.ExpectedUser != u.ID {
+		return false
+	}
+	if l.MustACR && !slices.Contains(l.ACR, s.ACR) {
 		return false
 	}
 	return b.allowed(l, app, s.Provider)
@@ -254,8 +258,8 @@ func (b *Broker) abandon(ctx context.Context, l *Login, v Visitor, reason *Error
 	return Turn{App: l.App, Next: next}, nil
 }
 
-// Receive takes what a provider's upstream sent by way of a browser. id is the login that it names; nothing
-// is believed because of it.
+// Receive takes what a provider's upstream sent by way of a browser. id is the login that it names, "" when it
+// names none; nothing is believed because of it.
 //
 // A reply that came with the cookie of the browser that started the login finishes it at once. One that
 // came without any (a cross-site POST carries no Lax cookie) is verified and parked: the browser is sent to
@@ -267,7 +271,7 @@ func (b *Broker) Receive(ctx context.Context, provider, id string, v Visitor, r 
 	}
 	l, err := b.Store.Login(ctx, id)
 	if errors.Is(err, ErrNotFound) {
-		return Turn{}, b.Refused(ctx, provider, v, providers.Refuse("state_invalid", "no login %.40q", id))
+		return b.unsolicited(ctx, p, id, v, r)
 	} else if err != nil {
 		return Turn{}, err
 	}

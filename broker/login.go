@@ -15,6 +15,7 @@ const (
 	AtProvider              // an attempt is under way
 	Identified              // the provider has said who it is
 	Finished                // the app has its answer
+	Offered                 // no login yet: an upstream began it, and its person is asked
 )
 
 const (
@@ -45,6 +46,8 @@ type Login struct {
 	HasMaxAge    bool          `json:"has_max_age,omitempty"`
 	NoInput      bool          `json:"no_input,omitempty"`      // nothing may be shown (prompt=none)
 	ExpectedUser string        `json:"expected_user,omitempty"` // only this user will do (id_token_hint)
+	ACR          []string      `json:"acr,omitempty"`           // how the person should authenticate, best first
+	MustACR      bool          `json:"must_acr,omitempty"`      // nothing but one of ACR will do
 	Locales      []string      `json:"locales,omitempty"`       // asked for by the app, best first
 
 	Provider string              `json:"provider,omitempty"` // the chosen one
@@ -64,4 +67,5 @@ type Artifact struct {
 	Data     json.RawMessage // the door's
 	Expires  time.Time
 	Family   string // what it was redeemed for; "" while it is good
+	Request  []byte // Request.Hash of what it answers, which is over with it; nil: none
 }

@@ -29,6 +29,7 @@ type Turn struct {
 	App     string         // the app that the login is for
 	Next    providers.Next // Redirect, Post or Ask; nil: go on at the login's own page
 	Receipt string         // of a parked identity: the browser takes it to the login's own page
+	Offer   string         // a sign-in that an upstream began: its person is asked
 	Session *Session       // a session was started: Secret goes into this browser's cookie
 	Secret  string
 }

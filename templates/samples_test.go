@@ -62,6 +62,8 @@ func samples(text string) []sample {
 		show("logout-plain", (*templates.Pages).Logout, templates.Logout{Action: "/logout"}, "logout", "confirm"),
 		show("logged-out", (*templates.Pages).LoggedOut, templates.LoggedOut{App: web, AppURL: "https://app.example.com/"}, "logged-out", "back"),
 		show("logged-out-plain", (*templates.Pages).LoggedOut, templates.LoggedOut{}, "logged-out"),
+		show("unsolicited", (*templates.Pages).Unsolicited, templates.Unsolicited{Action: "/unsolicited/x", App: web, Provider: corp, Person: ann}, "unsolicited", "continue", "cancel", "person"),
+		show("unsolicited-declined", (*templates.Pages).Unsolicited, templates.Unsolicited{App: web, Declined: true}, "declined"),
 		show("post", (*templates.Pages).Post, templates.Post{URL: "https://idp.example.com/sso?tenant=a&b=c", To: corp,
 			Fields: url.Values{"SAMLRequest": {"PHNhbWw+" + text}, "RelayState": {"abc"}}}, "post", "continue"),
 		show("post-plain", (*templates.Pages).Post, templates.Post{URL: "http://127.0.0.1:9999/cb", Fields: url.Values{"code" + text: {"x"}}}, "post", "continue"),

@@ -109,6 +109,7 @@ func (p *Pages) try(lang Lang) error {
 		func() ([]byte, error) { return p.Consent(pg, Consent{Scopes: []string{"openid"}}) },
 		func() ([]byte, error) { return p.Logout(pg, Logout{}) },
 		func() ([]byte, error) { return p.LoggedOut(pg, LoggedOut{}) },
+		func() ([]byte, error) { return p.Unsolicited(pg, Unsolicited{}) },
 		func() ([]byte, error) { return p.Post(pg, Post{URL: "https://example.com/"}) },
 		func() ([]byte, error) { return p.Failure(pg, Failure{}) },
 	} {

@@ -53,6 +53,10 @@ func (p *Pages) choice(r *http.Request, id string, v broker.Visitor, form url.Va
 
 // turn shows the page that is asked for, or sends the browser on.
 func (p *Pages) turn(w http.ResponseWriter, r *http.Request, v broker.Visitor, t broker.Turn) error {
+	if t.Offer != "" {
+		web.RequestInfo(r.Context()).App = t.App
+		return p.Site.Next(w, r, providers.Redirect{URL: p.Site.URL(offerPath(t.Offer))})
+	}
 	ask, ok := t.Next.(providers.Ask)
 	if !ok {
 		return p.Site.Turn(w, r, t)

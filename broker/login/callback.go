@@ -17,11 +17,11 @@ func (p *Pages) callback(w http.ResponseWriter, r *http.Request) error {
 
 // acs is the assertion consumer service: the way back from a SAML identity provider by the POST binding.
 func (p *Pages) acs(w http.ResponseWriter, r *http.Request) error {
-	return p.receive(w, r, "RelayState", "unsolicited")
+	return p.receive(w, r, "RelayState", "")
 }
 
 // receive hands what came back to the broker. name is the parameter that names the login; without it the
-// reason is missing.
+// reason is missing, where that is not "".
 func (p *Pages) receive(w http.ResponseWriter, r *http.Request, name, missing string) error {
 	provider := r.PathValue("provider")
 	info := web.RequestInfo(r.Context())
@@ -41,7 +41,7 @@ func (p *Pages) receive(w http.ResponseWriter, r *http.Request, name, missing st
 	case err != nil:
 	case len(values[name]) > 1:
 		err = providers.Refuse("malformed", "%s comes more than once", name)
-	case id == "":
+	case id == "" && missing != "":
 		err = providers.Refuse(missing, "no %s", name)
 	}
 	if err != nil {

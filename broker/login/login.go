@@ -26,6 +26,8 @@ func (p *Pages) Register() {
 	s.Page("GET /callback/{provider}/jwks", p.jwks)
 	s.Page("POST /saml/{provider}/acs", p.acs)
 	s.Page("GET /saml/{provider}/metadata", p.metadata)
+	s.Page("GET /unsolicited/{id}", p.offer)
+	s.Page("POST /unsolicited/{id}", p.accept)
 }
 
 // visit says whose request it is, and names the login for errors and the log.
