@@ -149,27 +149,31 @@ func (k *checker) providers() map[string]bool {
 	at := map[string]string{} // where an id or a domain is first
 	for i := range k.Providers {
 		p := &k.Providers[i]
-		key := fmt.Sprintf("providers.%d", i)
 		ids[p.ID] = true
-		k.unique(at, key+".id", "id "+p.ID, p.ID, providerID, "a-z 0-9 -", maxID)
-		if p.Kind == "" {
-			k.fault(key+".kind", "is missing")
-		}
-		p.Name = cmp.Or(p.Name, p.ID)
-		for j, domain := range p.Domains {
-			key := fmt.Sprintf("%s.domains.%d", key, j)
-			if problem := domainProblem(domain); problem != "" {
-				k.fault(key, "%s", problem)
-			} else if first := at["domain "+domain]; first != "" {
-				k.fault(key, "%s is at %s already; its people can be sent to one provider", domain, first)
-			}
-			at["domain "+domain] = key
-		}
+		k.provider(p, fmt.Sprintf("providers.%d", i), at)
 	}
 	if len(k.Providers) == 0 {
-		k.warn("providers", "is empty: nobody can sign in")
+		k.warn("providers", "is empty: nobody can sign in, but at a provider of the database")
 	}
 	return ids
+}
+
+// provider checks one. at has where an id or a domain is first.
+func (k *checker) provider(p *Provider, key string, at map[string]string) {
+	k.unique(at, join(key, "id"), "id "+p.ID, p.ID, providerID, "a-z 0-9 -", maxID)
+	if p.Kind == "" {
+		k.fault(join(key, "kind"), "is missing")
+	}
+	p.Name = cmp.Or(p.Name, p.ID)
+	for j, domain := range p.Domains {
+		key := join(key, fmt.Sprintf("domains.%d", j))
+		if problem := domainProblem(domain); problem != "" {
+			k.fault(key, "%s", problem)
+		} else if first := at["domain "+domain]; first != "" {
+			k.fault(key, "%s is at %s already; its people can be sent to one provider", domain, first)
+		}
+		at["domain "+domain] = key
+	}
 }
 
 // unique checks an id and remembers where it is.
@@ -208,7 +212,11 @@ func (k *checker) apps(providers map[string]bool) {
 		k.app(a, key)
 		for j, id := range a.Providers {
 			if !providers[id] {
-				k.fault(fmt.Sprintf("%s.providers.%d", key, j), "no provider has this id")
+				if !providerID.MatchString(id) {
+					k.fault(fmt.Sprintf("%s.providers.%d", key, j), "no provider has this id")
+					continue
+				}
+				k.warn(fmt.Sprintf("%s.providers.%d", key, j), "no provider of this file has this id: it must be one of the database")
 			}
 		}
 	}

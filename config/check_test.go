@@ -172,7 +172,7 @@ func TestValuesThatAreRefused(t *testing.T) {
 		{"apps: [{id: a, pkce: optional, secret: x}]", "", ""},
 		{"apps: [{id: a, pkce: optional, secret: '${env:SURELY_NOT_SET}'}]", "apps.0.secret", "is not set"},
 		{"apps: [{id: a, pkce: optional, secret_file: none}]", "apps.0.secret_file", "no such file"},
-		{"apps: [{id: a, providers: [p]}]", "apps.0.providers.0", "no provider has this id"},
+		{"apps: [{id: a, providers: [P]}]", "apps.0.providers.0", "no provider has this id"},
 		{"apps: [{id: a, tokens: {access: 4m}}]", "apps.0.tokens.access", "between 5m and 24h"},
 		{"apps: [{id: a, tokens: {access: 25h}}]", "apps.0.tokens.access", "between 5m and 24h"},
 		{"apps: [{id: a, tokens: {access: 1d}}]", "", ""},

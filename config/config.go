@@ -26,6 +26,7 @@ type Config struct {
 	MasterKeyFile  string         `yaml:"master_key_file" doc:"file with the key that seals secrets in the database: 32 random bytes in base64. Made when missing with SQLite, required with PostgreSQL"`
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies" doc:"addresses or networks of the proxies whose X-Forwarded headers are believed"`
 	Sessions       Sessions       `yaml:"sessions" doc:"how long a browser stays signed in"`
+	Egress         Egress         `yaml:"egress" doc:"where Signet itself may connect to"`
 	Apps           []App          `yaml:"apps" doc:"the OpenID relying parties that sign people in here"`
 	Providers      []Provider     `yaml:"providers" doc:"where people sign in"`
 
@@ -37,6 +38,11 @@ type Config struct {
 type TLS struct {
 	CertFile string `yaml:"cert_file" doc:"certificate chain as PEM"`
 	KeyFile  string `yaml:"key_file" doc:"its private key as PEM"`
+}
+
+// Egress is about providers that are registered in the database: those of this file reach every address.
+type Egress struct {
+	Allow []netip.Prefix `yaml:"allow" doc:"private networks, or loopback, that registered providers may reach; absent: public addresses only"`
 }
 
 // Sessions are the lifetimes of a browser's sign-in.

@@ -27,7 +27,7 @@ type document struct {
 	file   string
 	dir    string // what paths in it are relative to
 	root   *yaml.Node
-	env    func(string) (string, bool)
+	env    func(string) (string, bool) // nil: variables are refused
 	faults Faults
 	faulty map[string]bool // keys that have a fault: one is enough
 	copied int             // nodes made from aliases

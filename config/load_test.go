@@ -163,7 +163,7 @@ apps:
     tokens: {access: 15, id: [1h]}
   - id: web
     redirect_uris: https://a.example/cb
-    providers: [corp, other]
+    providers: [CORP, other_]
     pkce: [required]
 providers:
   - id: Corp

@@ -117,6 +117,10 @@ func (d *document) substitute(n *yaml.Node, key string) string {
 			d.add(n, key, "has a ${env:…} that names no variable; write ${env:NAME}")
 			return ""
 		}
+		if d.env == nil {
+			d.add(n, key, "takes no ${env:…} here; write what it stands for")
+			return ""
+		}
 		value, ok := d.env(name)
 		if !ok {
 			d.add(n, key, "the environment variable %s is not set", name)
