@@ -13,10 +13,16 @@ type App struct {
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string
 	InitiateLoginURI       string
+	BackchannelLogoutURI   string   // is told of ended sessions by us; "": it does not want to be
+	FrontchannelLogoutURI  string   // is told by the browser that signs out
 	Providers              []string // ids; none: all
 	PKCEOptional           bool
+	Credentials            Credentials
 	Tokens                 Lifetimes
-	Signing                string // the JWS alg of its tokens
+	Signing                string   // the JWS alg of its tokens
+	Grants                 []string // the grant types it may use; none: authorization_code and refresh_token
+	DPoPRequired           bool     // its tokens are always bound to a key of its own (RFC 9449), and RS256 makes no proof
+	DPoPNonce              bool     // its proofs must carry a nonce of ours (RFC 9449 §8)
 }
 
 // Lifetimes of what an app gets.
@@ -27,8 +33,18 @@ type Lifetimes struct {
 	Code       time.Duration
 }
 
-// Public tells whether the app has no secret.
-func (a *App) Public() bool { return len(a.SecretHashes) == 0 }
+// Public tells whether the app proves nothing about itself.
+func (a *App) Public() bool {
+	return a.Credentials.Method == AuthNone || a.Credentials.Method == "" && len(a.SecretHashes) == 0
+}
+
+// Uses tells whether the app may use a grant type.
+func (a *App) Uses(grant string) bool {
+	if len(a.Grants) == 0 {
+		return grant == "authorization_code" || grant == "refresh_token"
+	}
+	return slices.Contains(a.Grants, grant)
+}
 
 // May tells whether the app's people may sign in at a provider.
 func (a *App) May(provider string) bool {

@@ -245,10 +245,32 @@ func (k *checker) app(a *App, key string) {
 			k.fault(key+".initiate_login_uri", "%s", problem)
 		}
 	}
+	k.logoutURIs(a, key)
 	if len(a.RedirectURIs) == 0 {
 		k.warn(key+".redirect_uris", "is empty: no browser can come back to this app")
 	}
 	k.tokens(&a.Tokens, key+".tokens")
+}
+
+// logoutURIs checks where an app is told of ended sessions.
+func (k *checker) logoutURIs(a *App, key string) {
+	if a.BackchannelLogoutURI != "" {
+		if problem := redirectProblem(a.BackchannelLogoutURI, false); problem != "" {
+			k.fault(key+".backchannel_logout_uri", "%s", problem)
+		} else if !overHTTP(a.BackchannelLogoutURI) {
+			k.fault(key+".backchannel_logout_uri", "must begin with https://")
+		}
+	}
+	if a.FrontchannelLogoutURI == "" {
+		return
+	}
+	same := func(uri string) bool { return origin(uri) == origin(a.FrontchannelLogoutURI) }
+	if problem := redirectProblem(a.FrontchannelLogoutURI, false); problem != "" {
+		k.fault(key+".frontchannel_logout_uri", "%s", problem)
+	} else if !overHTTP(a.FrontchannelLogoutURI) || !slices.ContainsFunc(a.RedirectURIs, same) {
+		// OpenID Connect Front-Channel Logout 1.0 §2: a page of the app, and nobody else's.
+		k.fault(key+".frontchannel_logout_uri", "must have the scheme, host and port of one of redirect_uris")
+	}
 }
 
 func (k *checker) tokens(t *Tokens, key string) {

@@ -59,6 +59,10 @@ type App struct {
 	RedirectURIs           []string      `yaml:"redirect_uris" doc:"where a login may end; compared exactly. https, http on loopback, or a public client's own scheme with a dot"`
 	PostLogoutRedirectURIs []string      `yaml:"post_logout_redirect_uris" doc:"where a logout may end; compared exactly"`
 	InitiateLoginURI       string        `yaml:"initiate_login_uri" doc:"the app's address that starts a login"`
+	BackchannelLogoutURI   string        `yaml:"backchannel_logout_uri" doc:"where Signet tells the app of ended sessions (OpenID Connect Back-Channel Logout); https, or http on loopback"`
+	BackchannelSession     bool          `yaml:"backchannel_logout_session_required" doc:"the app wants sid in logout tokens; it is always there"`
+	FrontchannelLogoutURI  string        `yaml:"frontchannel_logout_uri" doc:"the app's page that ends its session when the signed-out page loads it (OpenID Connect Front-Channel Logout); on the origin of one of redirect_uris"`
+	FrontchannelSession    bool          `yaml:"frontchannel_logout_session_required" doc:"the app wants iss and sid there; they are always given"`
 	Providers              []string      `yaml:"providers" doc:"ids of the providers its people may use; absent: all"`
 	PKCE                   string        `yaml:"pkce" doc:"required or optional; a public client's is always required"`
 	Tokens                 Tokens        `yaml:"tokens" doc:"what the app's tokens are like"`

@@ -58,6 +58,20 @@ func redirectProblem(text string, public bool) string {
 	return ""
 }
 
+// overHTTP tells whether a URL is one that can be fetched.
+func overHTTP(text string) bool {
+	return strings.HasPrefix(text, "https://") || strings.HasPrefix(text, "http://")
+}
+
+// origin is a URL's scheme, host and port; "" when it has none.
+func origin(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Host)
+}
+
 // parseURL refuses what one reader of a URL takes for another host than the next one. The URL is returned
 // also where it lacks a host.
 func parseURL(text string) (*url.URL, string) {

@@ -122,15 +122,18 @@ func (p *Pages) Logout(pg Page, d Logout) ([]byte, error) {
 	return p.render("logout.html", pg, d)
 }
 
-// LoggedOut says that a person is signed out: #logged-out.
+// LoggedOut says that a person is signed out: #logged-out. Whoever serves it with Frames allows them in its
+// policy.
 type LoggedOut struct {
-	App    string
-	AppURL string // "" leaves the link out
+	App         string
+	AppURL      string   // "" leaves the link out
+	Frames      []string // pages of apps that end their own sessions when they are loaded; absolute URLs
+	ContinueURL string   // where the browser goes by itself once they are; "" leaves it here
 }
 
 // LoggedOut renders the page.
 func (p *Pages) LoggedOut(pg Page, d LoggedOut) ([]byte, error) {
-	d.AppURL = link(d.AppURL)
+	d.AppURL, d.ContinueURL = link(d.AppURL), link(d.ContinueURL)
 	return p.render("logged_out.html", pg, d)
 }
 
