@@ -12,7 +12,9 @@
 //
 // Read in this order: login.go (a login and its stages), flow.go (Start, Show, Choose, Answer, Receive), choice.go (which
 // providers are offered), park.go (an identity waits for its browser),
-// resolve.go (an identity becomes a user), mapping.go (claims become attributes), finish.go (what is written).
+// unsolicited.go (a sign-in that an upstream began),
+// resolve.go (an identity becomes a user), mapping.go (claims become attributes), finish.go (what is written),
+// logout.go (the end of sessions, here and upstream).
 package broker
 
 import (
@@ -56,12 +58,24 @@ type Store interface {
 	// TouchSession notes that a session was used, and when it ends unless it is used again. May be lost with
 	// the machine's power.
 	TouchSession(ctx context.Context, id string, seen, idle time.Time) error
-	// EndSession removes a session and revokes its families that are not offline. A session that is gone
-	// already is no error.
+	// EndSession removes a session, revokes its families that are not offline, and makes a notice for each
+	// app that is to be told of it. A session that is gone already is no error.
 	EndSession(ctx context.Context, id string, e Event) error
+	// SessionApps returns the apps that took part in a session, which may have ended.
+	SessionApps(ctx context.Context, id string) ([]string, error)
+	// EndUpstream ends the sessions of a provider that o names as EndSession does, and remembers every one of
+	// o.Once. It returns how many sessions there were. ErrReplay: one of o.Once is known; nothing was ended.
+	EndUpstream(ctx context.Context, provider string, o providers.SignOut, e Event) (int, error)
+
+	// CreateLogout adds a sign-out. It may be lost with the machine's power.
+	CreateLogout(ctx context.Context, l Logout) error
+	Logout(ctx context.Context, id string) (Logout, error)
+	// TakeLogout removes a sign-out. Of two who try, one finds it.
+	TakeLogout(ctx context.Context, id string, e Event) error
 
 	// Finish writes the end of a login, all of it or nothing. ErrConflict: the login was finished or changed
-	// meanwhile, the new link exists already, or the user is gone. ErrReplay: one of Once is known.
+	// meanwhile, the new link exists already, or the user is gone. ErrReplay: one of Once is known, or the
+	// artifact's Request is over.
 	Finish(ctx context.Context, f Finish) error
 	// Record keeps an event.
 	Record(ctx context.Context, e Event) error

@@ -22,6 +22,10 @@ type Event struct {
 const (
 	LoginFinished   = "login.finished"
 	LoginRefused    = "login.refused"
+	LogoutFinished  = "logout.finished" // a browser is back from signing out upstream
+	LogoutReceived  = "logout.received" // an upstream has ended sessions here
+	LogoutRefused   = "logout.refused"
+	LogoutLost      = "logout.undelivered" // an app was not told of a session's end
 	SessionEnded    = "session.ended"
 	UserCreated     = "user.created"
 	UserDisabled    = "user.disabled"
@@ -37,3 +41,6 @@ const (
 
 	ProviderExpiring = "provider.expiring" // Reason is what: certificate, secret, metadata
 )
+
+// EndedUpstream is the reason of a SessionEnded whose session an upstream has ended.
+const EndedUpstream = "upstream"

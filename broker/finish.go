@@ -112,7 +112,10 @@ func (b *Broker) reuse(ctx context.Context, l *Login, v Visitor) (Turn, error) {
 	}
 	event := b.event(l, v, LoginFinished, "")
 	event.User, event.Session = s.User, s.ID
-	if err := b.finish(ctx, Finish{Artifact: artifact, Event: event, Who: v.User}); err != nil {
+	err = b.finish(ctx, Finish{Artifact: artifact, Event: event, Who: v.User})
+	if errors.Is(err, ErrReplay) {
+		return Turn{}, b.refused(ctx, l, v, providers.Refuse("replay", "its request is answered already: %w", err))
+	} else if err != nil {
 		return Turn{}, err
 	}
 	now := b.Now()
@@ -126,17 +129,6 @@ func (b *Broker) reuse(ctx context.Context, l *Login, v Visitor) (Turn, error) {
 		}
 	}
 	return Turn{App: l.App, Next: next}, nil
-}
-
-// SignOut ends a session.
-func (b *Broker) SignOut(ctx context.Context, v Visitor, app string) error {
-	if v.Session == nil {
-		return nil
-	}
-	return b.Store.EndSession(ctx, v.Session.ID, Event{
-		ID: rand.Text(), Time: b.Now(), Type: SessionEnded, User: v.Session.User, App: app,
-		Provider: v.Session.Provider, Session: v.Session.ID, Addr: addr(v), RequestID: v.RequestID,
-	})
 }
 
 // event describes what has become of a login.

@@ -67,8 +67,9 @@ LEFT JOIN links l ON l.provider = a.provider AND l.subject = a.subject WHERE a.p
 		sql: `DELETE FROM trusted WHERE provider = $1 AND subject = $2`, args: []any{provider, subject},
 	}, {
 		sql: `UPDATE users SET epoch = epoch + 1 WHERE id = $1`, args: []any{user},
-	}, db.record(e)}
-	return db.engine.write(ctx, op{steps: steps})
+	}}
+	steps = append(steps, db.endOf(user)...)
+	return db.engine.write(ctx, op{steps: append(steps, db.record(e))})
 }
 
 // Count implements password.Store.

@@ -12,8 +12,9 @@ import (
 // addFamily adds a family. That its user may sign in is known from the artifact that is spent with it.
 func addFamily(f token.Family) step {
 	return step{
-		sql: `INSERT INTO families (id, app, user_id, epoch, session, provider, scope, auth_time, amr, acr, offline, generation, rotated, created, expires, ends, revoked)
-SELECT $1, $2, u.id, u.epoch, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 FROM users u WHERE u.id = $3`,
+		sql: `INSERT INTO families (id, app, user_id, epoch, session, provider, scope, auth_time, amr, acr, offline, generation, rotated, created, expires, ends, revoked, kept)
+SELECT $1, $2, u.id, u.epoch, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+COALESCE((SELECT CASE WHEN s.ends > $14 THEN s.ends ELSE $14 END FROM sessions s WHERE s.id = $4), $14) FROM users u WHERE u.id = $3`,
 		args: []any{
 			f.ID, f.App, f.User, f.Session, f.Provider, list(f.Scope), ms(f.AuthTime), list(f.AMR), f.ACR, flag(f.Offline), f.Generation,
 			ms(f.Rotated), ms(f.Created), ms(f.Expires), ms(f.Ends), flag(f.Revoked),
@@ -58,7 +59,7 @@ func (db *DB) Rotate(ctx context.Context, id string, from int64, rotated, expire
 	}
 	now := db.now()
 	return db.engine.write(ctx, op{steps: []step{{
-		sql: `UPDATE families SET generation = generation + 1, rotated = $3, expires = $4
+		sql: `UPDATE families SET generation = generation + 1, rotated = $3, expires = $4, kept = CASE WHEN kept > $4 THEN kept ELSE $4 END
 WHERE id = $1 AND generation = $2 AND revoked = 0 AND expires > $5 AND ends > $6 AND ` + current,
 		args: []any{id, from, ms(rotated), ms(expires), now, now},
 		none: broker.ErrConflict,
@@ -77,4 +78,9 @@ func (db *DB) Revoke(ctx context.Context, id string, e broker.Event) error {
 		return nil
 	}
 	return err
+}
+
+// keepFamilies keeps a session's families as long as the session, which goes on for longer than it was to.
+func keepFamilies(s broker.Session) step {
+	return step{sql: `UPDATE families SET kept = $2 WHERE session = $1 AND kept < $2`, args: []any{s.ID, ms(s.Ends)}}
 }

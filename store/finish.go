@@ -23,12 +23,16 @@ func (db *DB) Finish(ctx context.Context, f broker.Finish) error {
 	// The same person signing in again keeps the session's ID, and what belongs to it.
 	again := f.Session != nil && f.Session.ID == f.EndSession
 	if f.EndSession != "" && !again {
-		steps = append(steps, endSession(f.EndSession)...)
+		steps = append(steps, db.endSession(f.EndSession)...)
 	}
 	if f.Session != nil {
 		steps = append(steps, addSession(*f.Session, again))
+		if again {
+			steps = append(steps, keepFamilies(*f.Session))
+		}
 	}
 	if f.Artifact != nil {
+		steps = append(steps, answer(f.Artifact.Request)...)
 		steps = append(steps, addArtifact(*f.Artifact))
 	}
 	if f.Login != nil {

@@ -35,6 +35,7 @@ type DB struct {
 	Now func() time.Time
 
 	engine    engine
+	notified  string // the apps that want to be told of ended sessions, as quoted makes it
 	logins    recent[broker.Login]
 	artifacts recent[madeArtifact]
 }

@@ -24,7 +24,9 @@ func (db *DB) Sweep(ctx context.Context, now time.Time) error {
 		{`DELETE FROM once WHERE (provider, id) IN (SELECT provider, id FROM once WHERE until <= $1 LIMIT $2)`, now.Add(-onceKept)},
 		{`DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE idle <= $1 LIMIT $2)`, now},
 		{`DELETE FROM artifacts WHERE hash IN (SELECT hash FROM artifacts WHERE expires <= $1 LIMIT $2)`, now.Add(-artifactsKept)},
-		{`DELETE FROM families WHERE id IN (SELECT id FROM families WHERE expires <= $1 LIMIT $2)`, now},
+		{`DELETE FROM families WHERE id IN (SELECT id FROM families WHERE kept <= $1 LIMIT $2)`, now},
+		{`DELETE FROM logouts WHERE id IN (SELECT id FROM logouts WHERE expires <= $1 LIMIT $2)`, now},
+		{`DELETE FROM requests WHERE hash IN (SELECT hash FROM requests WHERE expires <= $1 LIMIT $2)`, now.Add(-requestsKept)},
 		{`DELETE FROM counters WHERE name IN (SELECT name FROM counters WHERE expires <= $1 LIMIT $2)`, now},
 		{`DELETE FROM trusted WHERE (provider, subject, device) IN (SELECT provider, subject, device FROM trusted WHERE until <= $1 LIMIT $2)`, now},
 	} {

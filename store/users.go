@@ -110,11 +110,29 @@ func (db *DB) SetDisabled(ctx context.Context, userID string, disabled bool, e b
 	if e.User == "" {
 		e.User = userID
 	}
-	return db.engine.write(ctx, op{steps: []step{{
+	return db.endUser(ctx, e, step{
 		sql:  `UPDATE users SET disabled = $2, epoch = epoch + 1, updated = $3 WHERE id = $1`,
 		args: []any{userID, flag(disabled), db.now()},
 		none: broker.ErrNotFound,
-	}, db.record(e)}})
+	})
+}
+
+// EndSessions ends all of a user's sessions and revokes all of their families. broker.ErrNotFound: there is
+// no such user.
+func (db *DB) EndSessions(ctx context.Context, userID string, e broker.Event) error {
+	if !storable([]any{userID}) {
+		return broker.ErrNotFound
+	}
+	if e.User == "" {
+		e.User = userID
+	}
+	return db.endUser(ctx, e, step{sql: `UPDATE users SET epoch = epoch + 1 WHERE id = $1`, args: []any{userID}, none: broker.ErrNotFound})
+}
+
+// endUser ends everything of a user by a change of theirs, and has the apps told.
+func (db *DB) endUser(ctx context.Context, e broker.Event, change step) error {
+	steps := append([]step{change}, db.endOf(e.User)...)
+	return db.engine.write(ctx, op{steps: append(steps, db.record(e))})
 }
 
 // addUser adds a user.

@@ -33,6 +33,10 @@ type metadata struct {
 	ClaimsParameter     bool     `json:"claims_parameter_supported"`
 	RequestParameter    bool     `json:"request_parameter_supported"`
 	RequestURIParameter bool     `json:"request_uri_parameter_supported"`
+	Backchannel         bool     `json:"backchannel_logout_supported"`
+	BackchannelSession  bool     `json:"backchannel_logout_session_supported"`
+	Frontchannel        bool     `json:"frontchannel_logout_supported"`
+	FrontchannelSession bool     `json:"frontchannel_logout_session_supported"`
 }
 
 func (p *Provider) describe() error {
@@ -55,6 +59,7 @@ func (p *Provider) describe() error {
 			"preferred_username", "picture", "locale", "updated_at", "email", "email_verified", "phone_number", "phone_number_verified", "address", "groups",
 		},
 		Locales: p.Site.Pages.Languages(), Iss: true,
+		Backchannel: true, BackchannelSession: true, Frontchannel: true, FrontchannelSession: true,
 	})
 	return err
 }

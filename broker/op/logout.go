@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/signet-broker/signet/broker"
 	"github.com/signet-broker/signet/broker/token"
@@ -48,14 +49,16 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 		p.Site.Known(w, r, &visitor)
 		return p.Site.ConfirmLogout(w, r, visitor, req.app, req.form)
 	}
-	app := ""
+	return p.Site.SignOut(w, r, visitor, req.after())
+}
+
+// after is where the app wants its person afterwards.
+func (req *logoutRequest) after() broker.After {
+	a := broker.After{URI: req.uri, State: req.state, Locales: strings.Fields(req.form.Get("ui_locales"))}
 	if req.app != nil {
-		app = req.app.ID
+		a.App = req.app.ID
 	}
-	if err := p.Site.SignOut(w, r, visitor, app); err != nil {
-		return err
-	}
-	return p.afterLogout(w, r, req)
+	return a
 }
 
 // names tells whether a hint is about the visitor's own session. An ID token of an earlier session of the
@@ -106,20 +109,4 @@ func (p *Provider) readReturn(v url.Values, req *logoutRequest) error {
 	}
 	req.uri, req.state = uri, v.Get("state")
 	return nil
-}
-
-func (p *Provider) afterLogout(w http.ResponseWriter, r *http.Request, req logoutRequest) error {
-	if req.uri == "" {
-		return p.Site.LoggedOut(w, r, req.app)
-	}
-	to, err := url.Parse(req.uri)
-	if err != nil {
-		return err
-	}
-	if req.state != "" {
-		q := to.Query()
-		q.Set("state", req.state)
-		to.RawQuery = q.Encode()
-	}
-	return p.Site.Next(w, r, providers.Redirect{URL: to.String()})
 }

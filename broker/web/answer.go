@@ -160,17 +160,3 @@ func (s *Site) ConfirmLogout(w http.ResponseWriter, r *http.Request, v broker.Vi
 	s.Show(w, http.StatusOK, page)
 	return nil
 }
-
-// LoggedOut says that the visitor is signed out.
-func (s *Site) LoggedOut(w http.ResponseWriter, r *http.Request, app *broker.App) error {
-	var d templates.LoggedOut
-	if app != nil {
-		d.App, d.AppURL = app.Name, app.InitiateLoginURI
-	}
-	page, err := s.Pages.LoggedOut(s.View(r, broker.Visitor{}, nil), d)
-	if err != nil {
-		return err
-	}
-	s.Show(w, http.StatusOK, page)
-	return nil
-}

@@ -70,22 +70,6 @@ func (s *Site) remember(w http.ResponseWriter, r *http.Request, provider string)
 	}
 }
 
-// SignOut ends the visitor's session, here and in the browser.
-func (s *Site) SignOut(w http.ResponseWriter, r *http.Request, v broker.Visitor, app string) error {
-	if err := s.Broker.SignOut(r.Context(), v, app); err != nil {
-		return err
-	}
-	if len(r.CookiesNamed(s.cookieName("session"))) == 0 {
-		return nil // another site may be asking, and what this browser has is not ours to take
-	}
-	session, err := s.Sessions.Get(r, s.cookieName("session"))
-	if err != nil {
-		return err
-	}
-	session.ID, session.Options.MaxAge = "", -1
-	return session.Save(r, w)
-}
-
 // CSRF is the token that every form of ours carries for a visitor.
 func CSRF(v broker.Visitor) string {
 	mac := hmac.New(sha256.New, v.Browser)

@@ -86,6 +86,7 @@ func (b *bench) open(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.Now = b.now
+	db.Notify([]string{"web", "second"})
 	b.db = db
 	t.Cleanup(func() { db.Close() })
 }
@@ -111,7 +112,7 @@ func Raw(t testing.TB, dsn string) *sql.DB {
 
 func (b *bench) sqlite() bool { return strings.HasPrefix(b.dsn, "sqlite:") }
 
-var tables = []string{"users", "links", "accounts", "logins", "once", "sessions", "artifacts", "families", "keys", "counters", "trusted", "events", "providers", "domains"}
+var tables = []string{"users", "links", "accounts", "logins", "once", "sessions", "artifacts", "families", "notices", "logouts", "keys", "counters", "trusted", "events", "providers", "domains"}
 
 // content is everything in the database.
 func (b *bench) content(t testing.TB) string {

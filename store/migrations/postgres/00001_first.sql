@@ -63,6 +63,8 @@ CREATE TABLE sessions (
 	provider  TEXT NOT NULL,
 	subject   TEXT NOT NULL,
 	upstream  TEXT NOT NULL,
+	handle    TEXT NOT NULL,
+	memory    BYTEA NOT NULL,
 	auth_time BIGINT NOT NULL,
 	amr       TEXT NOT NULL,
 	acr       TEXT NOT NULL,
@@ -72,6 +74,8 @@ CREATE TABLE sessions (
 	ends      BIGINT NOT NULL
 );
 CREATE INDEX sessions_idle ON sessions (idle);
+CREATE INDEX sessions_user ON sessions (user_id);
+CREATE INDEX sessions_handle ON sessions (provider, handle, upstream);
 
 -- family is '' while the artifact is good, '-' when it was spent for nothing.
 CREATE TABLE artifacts (
@@ -87,6 +91,7 @@ CREATE TABLE artifacts (
 );
 CREATE INDEX artifacts_expires ON artifacts (expires);
 
+-- kept is until when the row stays: longer than the tokens, while the session lives whose end its app is told.
 CREATE TABLE families (
 	id         TEXT NOT NULL PRIMARY KEY,
 	app        TEXT NOT NULL,
@@ -104,10 +109,31 @@ CREATE TABLE families (
 	created    BIGINT NOT NULL,
 	expires    BIGINT NOT NULL,
 	ends       BIGINT NOT NULL,
-	revoked    BIGINT NOT NULL
+	revoked    BIGINT NOT NULL,
+	kept       BIGINT NOT NULL
 );
-CREATE INDEX families_session ON families (session) WHERE offline = 0;
-CREATE INDEX families_expires ON families (expires);
+CREATE INDEX families_session ON families (session);
+CREATE INDEX families_kept ON families (kept);
+
+-- An app that has to be told that a session has ended. Whoever tells it moves due ahead for as long as that
+-- may take.
+CREATE TABLE notices (
+	session TEXT NOT NULL,
+	app     TEXT NOT NULL,
+	user_id TEXT NOT NULL,
+	tries   BIGINT NOT NULL,
+	due     BIGINT NOT NULL,
+	created BIGINT NOT NULL,
+	PRIMARY KEY (session, app)
+);
+CREATE INDEX notices_due ON notices (due);
+
+CREATE TABLE logouts (
+	id      TEXT NOT NULL PRIMARY KEY,
+	expires BIGINT NOT NULL,
+	data    TEXT NOT NULL
+);
+CREATE INDEX logouts_expires ON logouts (expires);
 
 CREATE TABLE keys (
 	id      TEXT NOT NULL PRIMARY KEY,

@@ -63,6 +63,8 @@ CREATE TABLE sessions (
 	provider  TEXT NOT NULL,
 	subject   TEXT NOT NULL,
 	upstream  TEXT NOT NULL,
+	handle    TEXT NOT NULL,
+	memory    BLOB NOT NULL,
 	auth_time INTEGER NOT NULL,
 	amr       TEXT NOT NULL,
 	acr       TEXT NOT NULL,
@@ -72,6 +74,8 @@ CREATE TABLE sessions (
 	ends      INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX sessions_idle ON sessions (idle);
+CREATE INDEX sessions_user ON sessions (user_id);
+CREATE INDEX sessions_handle ON sessions (provider, handle, upstream);
 
 -- family is '' while the artifact is good, '-' when it was spent for nothing.
 CREATE TABLE artifacts (
@@ -87,6 +91,7 @@ CREATE TABLE artifacts (
 ) STRICT;
 CREATE INDEX artifacts_expires ON artifacts (expires);
 
+-- kept is until when the row stays: longer than the tokens, while the session lives whose end its app is told.
 CREATE TABLE families (
 	id         TEXT NOT NULL PRIMARY KEY,
 	app        TEXT NOT NULL,
@@ -104,10 +109,31 @@ CREATE TABLE families (
 	created    INTEGER NOT NULL,
 	expires    INTEGER NOT NULL,
 	ends       INTEGER NOT NULL,
-	revoked    INTEGER NOT NULL
+	revoked    INTEGER NOT NULL,
+	kept       INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX families_session ON families (session) WHERE offline = 0;
-CREATE INDEX families_expires ON families (expires);
+CREATE INDEX families_session ON families (session);
+CREATE INDEX families_kept ON families (kept);
+
+-- An app that has to be told that a session has ended. Whoever tells it moves due ahead for as long as that
+-- may take.
+CREATE TABLE notices (
+	session TEXT NOT NULL,
+	app     TEXT NOT NULL,
+	user_id TEXT NOT NULL,
+	tries   INTEGER NOT NULL,
+	due     INTEGER NOT NULL,
+	created INTEGER NOT NULL,
+	PRIMARY KEY (session, app)
+) STRICT;
+CREATE INDEX notices_due ON notices (due);
+
+CREATE TABLE logouts (
+	id      TEXT NOT NULL PRIMARY KEY,
+	expires INTEGER NOT NULL,
+	data    TEXT NOT NULL
+) STRICT;
+CREATE INDEX logouts_expires ON logouts (expires);
 
 CREATE TABLE keys (
 	id      TEXT NOT NULL PRIMARY KEY,
