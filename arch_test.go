@@ -23,12 +23,13 @@ var mayImport = map[string][]string{
 
 	"cmd/signet": {"*"},
 
-	"broker":       {"providers"},
-	"broker/keys":  {"broker"},
-	"broker/token": {"broker", "broker/keys"},
-	"broker/web":   {"broker", "providers", "templates"},
-	"broker/op":    {"broker", "broker/keys", "broker/token", "broker/web", "providers"},
-	"broker/login": {"broker", "broker/web", "providers", "templates"},
+	"broker":             {"providers"},
+	"broker/keys":        {"broker"},
+	"broker/token":       {"broker", "broker/keys"},
+	"broker/web":         {"broker", "providers", "templates"},
+	"broker/backchannel": {"broker", "broker/token"},
+	"broker/op":          {"broker", "broker/keys", "broker/token", "broker/web", "providers"},
+	"broker/login":       {"broker", "broker/web", "providers", "templates"},
 
 	"providers":              {},
 	"providers/oidc":         {"providers", "internal/authcode", "internal/egress", "internal/jwks", "internal/secret"},

@@ -20,6 +20,7 @@ type Metrics struct {
 	events   *prometheus.CounterVec
 	expires  *prometheus.GaugeVec
 	problems *prometheus.GaugeVec
+	notices  *prometheus.CounterVec
 }
 
 // NewMetrics returns empty metrics.
@@ -39,8 +40,11 @@ func NewMetrics() *Metrics {
 		problems: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "signet_provider_problem", Help: "1 where the last inspection of a provider found something wrong, else 0.",
 		}, []string{"provider", "what"}),
+		notices: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "signet_logout_notices_total", Help: "Tries to tell an app of an ended session: delivered, failed (tried again), undelivered (given up).",
+		}, []string{"app", "result"}),
 	}
-	m.registry.MustRegister(m.requests, m.events, m.expires, m.problems, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.events, m.expires, m.problems, m.notices, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -68,6 +72,9 @@ func (m *Metrics) Inspected(provider string, found []providers.Finding) {
 		m.problems.WithLabelValues(provider, what).Set(n)
 	}
 }
+
+// Notice counts a try to tell an app of an ended session.
+func (m *Metrics) Notice(app, result string) { m.notices.WithLabelValues(app, result).Inc() }
 
 // Handler answers in Prometheus' text format.
 func (m *Metrics) Handler() http.Handler {

@@ -128,6 +128,13 @@ func (sv *servers) run(ctx context.Context, log *slog.Logger) error {
 	defer stop()
 	go sv.signet.ring.Run(background)
 	go sv.signet.sweep(background)
+	told := make(chan struct{})
+	telling, hush := context.WithCancel(background)
+	defer func() { hush(); <-told }()
+	go func() {
+		defer close(told)
+		sv.signet.tell.Run(telling)
+	}()
 	failed := make(chan error, 2)
 	serve := func(srv *http.Server, l net.Listener) {
 		err := error(nil)
@@ -150,6 +157,7 @@ func (sv *servers) run(ctx context.Context, log *slog.Logger) error {
 		return err
 	case <-ctx.Done():
 	}
+	hush() // what is not sent by now is sent by another node, or after the start
 	return sv.drain(log)
 }
 

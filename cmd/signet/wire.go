@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/signet-broker/signet/broker"
+	"github.com/signet-broker/signet/broker/backchannel"
 	"github.com/signet-broker/signet/broker/keys"
 	"github.com/signet-broker/signet/broker/login"
 	"github.com/signet-broker/signet/broker/op"
@@ -56,6 +57,7 @@ type signet struct {
 	box  *seal.Box
 	ring *keys.Ring
 	site *web.Site
+	tell *backchannel.Sender
 	log  *slog.Logger
 	now  func() time.Time
 	out  egress.Options
@@ -87,6 +89,7 @@ func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (*stor
 	if err != nil {
 		return nil, nil, fmt.Errorf("database: %w", err)
 	}
+	db.Notify(notified(cfg))
 	sealedWith, err := db.Meta(ctx, "master_key", box.KeyID())
 	if err == nil && sealedWith != box.KeyID() {
 		err = fmt.Errorf("the database was sealed with master key %s, %s holds %s: give it the file that belongs to it", sealedWith, cfg.MasterKeyFile, box.KeyID())
@@ -145,6 +148,11 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 	s.site.Static("/static/", static.Handler())
 	(&login.Pages{Site: s.site, Broker: core}).Register()
 	tokens := &token.Issuer{URL: cfg.Issuer, Keys: s.ring, Store: s.db, Now: s.now}
+	out := s.out
+	out.Timeout = backchannel.Timeout
+	s.tell = &backchannel.Sender{
+		Store: s.db, Registry: registry, Issuer: tokens, Client: egress.Client(out), Now: s.now, Log: s.log, Observe: metrics.Event, Count: metrics.Notice,
+	}
 	door := &op.Provider{
 		Site: s.site, Broker: core, Registry: registry, Store: s.db, Issuer: tokens, Keys: s.ring, Now: s.now,
 		Grants: []op.Grant{
@@ -195,7 +203,8 @@ func (s *signet) trusting(roots *x509.CertPool) *http.Client {
 func app(c *config.App) *broker.App {
 	a := &broker.App{
 		ID: c.ID, Name: c.Name, RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
-		InitiateLoginURI: c.InitiateLoginURI, Providers: c.Providers, PKCEOptional: c.PKCE == config.PKCEOptional,
+		InitiateLoginURI: c.InitiateLoginURI, BackchannelLogoutURI: c.BackchannelLogoutURI, FrontchannelLogoutURI: c.FrontchannelLogoutURI,
+		Providers: c.Providers, PKCEOptional: c.PKCE == config.PKCEOptional,
 		Tokens: broker.Lifetimes{
 			Access: c.Tokens.Access, ID: c.Tokens.ID, Refresh: c.Tokens.Refresh, RefreshCap: c.Tokens.RefreshCap, Code: config.CodeLifetime,
 		},
@@ -206,6 +215,16 @@ func app(c *config.App) *broker.App {
 		a.SecretHashes = [][]byte{sum[:]}
 	}
 	return a
+}
+
+// notified are the apps that are told of ended sessions.
+func notified(cfg *config.Config) (ids []string) {
+	for _, a := range cfg.Apps {
+		if a.BackchannelLogoutURI != "" {
+			ids = append(ids, a.ID)
+		}
+	}
+	return ids
 }
 
 // prepared is a provider whose whole configuration has been read.
