@@ -59,6 +59,8 @@ var byReason = map[string]cause{
 	"link_required":    {"account", "link_required", "existing"},
 	"domain_not_owned": {"account", "domain_not_owned", "administrator"},
 	"email_malformed":  {"account", "email_malformed", "administrator"},
+	"hosted_domain":    {"account", "organization", "administrator"},
+	"tenant":           {"account", "organization", "administrator"},
 	"mapping_failed":   {"signin", "mapping_failed", "administrator"},
 
 	"upstream_unreachable": upstream,

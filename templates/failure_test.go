@@ -51,6 +51,8 @@ func TestEveryFailureHasASentence(t *testing.T) {
 		{409, "link_required", "already have an account", "schon ein Konto", "your sign-in provider"},
 		{403, "domain_not_owned", "belongs to a company", "gehört zu einer Firma", "your sign-in provider"},
 		{400, "email_malformed", "is not valid", "nicht gültig", "your sign-in provider"},
+		{400, "hosted_domain", "Your account at Acme", "Ihr Konto bei Acme", "your sign-in provider"},
+		{400, "tenant", "accounts are accepted here", "hier zugelassen", "your sign-in provider"},
 		{400, "mapping_failed", "What Acme says", "Angaben über Sie von Acme", "your sign-in provider"},
 		{502, "upstream_unreachable", "no usable answer from Acme", "Von Acme", "your sign-in provider"},
 		{502, "anything", "no usable answer from Acme", "Von Acme", "your sign-in provider"},
