@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -39,6 +40,7 @@ type Options struct {
 	PerHost    int            // connections to one host; 128
 	Roots      *x509.CertPool // who is trusted; nil: the system
 	PublicOnly bool           // refuse loopback and private addresses too
+	Allow      []netip.Prefix // with PublicOnly: what may be dialled all the same
 	// Route is what is dialled instead of a host and port, for tests that play an upstream under its own name.
 	Route map[string]string
 }
@@ -68,7 +70,7 @@ func Client(opts Options) *http.Client {
 		Transport: &transport{
 			max:   opts.MaxBody,
 			https: opts.transport(opts.mayDial),
-			plain: opts.transport(onlyLoopback(opts.PublicOnly)),
+			plain: opts.transport(opts.mayDialPlain),
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -114,7 +116,7 @@ func (o Options) mayDial(addr netip.Addr) error {
 	if addr.IsLinkLocalUnicast() || addr.IsMulticast() || addr.IsUnspecified() || addr == awsMetadata6 {
 		return fmt.Errorf("%w: %s", ErrAddress, addr)
 	}
-	if o.PublicOnly && !public(addr) {
+	if o.PublicOnly && !public(addr) && !within(addr, o.Allow) {
 		return fmt.Errorf("%w: %s is not public", ErrAddress, addr)
 	}
 	return nil
@@ -123,9 +125,10 @@ func (o Options) mayDial(addr netip.Addr) error {
 var (
 	awsMetadata6 = netip.MustParseAddr("fd00:ec2::254")
 	// Not public though Go's IsPrivate does not name them: shared (RFC 6598), this network, IETF,
-	// benchmarks, reserved, and IPv6 ranges that carry an IPv4 address (NAT64, 6to4).
+	// benchmarks, reserved, IPv6 ranges that carry an IPv4 address (NAT64, 6to4, Teredo, and what once was its
+	// own form), and site-local ones.
 	notPublic = prefixes("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15", "240.0.0.0/4",
-		"64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")
+		"64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "fec0::/10")
 )
 
 func prefixes(cidrs ...string) []netip.Prefix {
@@ -140,22 +143,19 @@ func public(addr netip.Addr) bool {
 	if !addr.IsGlobalUnicast() || addr.IsPrivate() || addr.IsLoopback() {
 		return false
 	}
-	for _, p := range notPublic {
-		if p.Contains(addr) {
-			return false
-		}
-	}
-	return true
+	return !within(addr, notPublic)
 }
 
-// onlyLoopback is for plain http: whatever "localhost" resolves to, nothing unencrypted leaves.
-func onlyLoopback(publicOnly bool) func(netip.Addr) error {
-	return func(addr netip.Addr) error {
-		if publicOnly || !addr.IsLoopback() {
-			return fmt.Errorf("%w: %s without TLS", ErrAddress, addr)
-		}
-		return nil
+func within(addr netip.Addr, prefixes []netip.Prefix) bool {
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// mayDialPlain is for plain http: whatever "localhost" resolves to, nothing unencrypted leaves.
+func (o Options) mayDialPlain(addr netip.Addr) error {
+	if !addr.IsLoopback() {
+		return fmt.Errorf("%w: %s without TLS", ErrAddress, addr)
 	}
+	return o.mayDial(addr)
 }
 
 // Loopback tells whether a URL's host names this machine: localhost, or a loopback address.

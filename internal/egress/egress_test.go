@@ -185,7 +185,7 @@ func TestOnlyHTTPSLeavesTheMachine(t *testing.T) {
 
 // localhost means this machine only if that is what it resolves to.
 func TestPlainTextStaysOnLoopback(t *testing.T) {
-	may := onlyLoopback(false)
+	may := Options{}.mayDialPlain
 	if err := may(netip.MustParseAddr("127.0.0.2")); err != nil {
 		t.Errorf("127.0.0.2: %v", err)
 	}
@@ -215,6 +215,32 @@ func TestAddressIsCheckedWhenDialled(t *testing.T) {
 	}
 }
 
+// What is allowed is allowed for itself alone: not its neighbours, not plain text off this machine, and never a
+// cloud's metadata service.
+func TestAllowedAddresses(t *testing.T) {
+	o := Options{PublicOnly: true, Allow: prefixes("10.1.0.0/16", "127.0.0.1/32", "169.254.0.0/16")}
+	for _, row := range []struct {
+		addr         string
+		https, plain bool
+	}{
+		{"8.8.8.8", true, false},
+		{"10.1.2.3", true, false},
+		{"10.2.2.3", false, false},
+		{"127.0.0.1", true, true},
+		{"127.0.0.2", false, false},
+		{"::1", false, false},
+		{"169.254.169.254", false, false},
+	} {
+		addr := netip.MustParseAddr(row.addr)
+		if err := o.mayDial(addr); (err == nil) != row.https {
+			t.Errorf("https to %s: %v", addr, err)
+		}
+		if err := o.mayDialPlain(addr); (err == nil) != row.plain {
+			t.Errorf("http to %s: %v", addr, err)
+		}
+	}
+}
+
 func TestPublicAddresses(t *testing.T) {
 	for _, a := range []string{"8.8.8.8", "2606:4700::1111", "100.128.0.1"} {
 		if !public(netip.MustParseAddr(a)) {
@@ -224,6 +250,7 @@ func TestPublicAddresses(t *testing.T) {
 	for _, a := range []string{
 		"127.0.0.1", "::1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "169.254.1.1", "fe80::1", "fc00::1", "224.0.0.1",
 		"0.0.0.0", "0.1.2.3", "255.255.255.255", "198.18.0.1", "240.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "::", "ff02::1", "192.0.0.8",
+		"2001::1", "::10.0.0.1", "fec0::1",
 	} {
 		if public(netip.MustParseAddr(a).Unmap()) {
 			t.Errorf("%s is not public", a)
