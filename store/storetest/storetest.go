@@ -44,6 +44,8 @@ func Run(t *testing.T, fresh func(t testing.TB) string) {
 		{"what is read from memory is judged by the database", testRecent},
 		{"a burned artifact is spent", testBurn},
 		{"families rotate", testFamilies},
+		{"a request is answered once", testRequests},
+		{"requests expire", testRequestsExpire},
 		{"keys", testKeys},
 		{"events", testEvents},
 		{"meta keeps the first value", testMeta},
@@ -112,7 +114,7 @@ func Raw(t testing.TB, dsn string) *sql.DB {
 
 func (b *bench) sqlite() bool { return strings.HasPrefix(b.dsn, "sqlite:") }
 
-var tables = []string{"users", "links", "accounts", "logins", "once", "sessions", "artifacts", "families", "notices", "logouts", "keys", "counters", "trusted", "events", "providers", "domains"}
+var tables = []string{"requests", "users", "links", "accounts", "logins", "once", "sessions", "artifacts", "families", "notices", "logouts", "keys", "counters", "trusted", "events", "providers", "domains"}
 
 // content is everything in the database.
 func (b *bench) content(t testing.TB) string {
