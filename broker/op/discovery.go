@@ -16,6 +16,7 @@ type metadata struct {
 	Userinfo            string   `json:"userinfo_endpoint"`
 	JWKS                string   `json:"jwks_uri"`
 	Revocation          string   `json:"revocation_endpoint"`
+	Introspection       string   `json:"introspection_endpoint"`
 	EndSession          string   `json:"end_session_endpoint"`
 	Scopes              []string `json:"scopes_supported"`
 	ResponseTypes       []string `json:"response_types_supported"`
@@ -25,6 +26,9 @@ type metadata struct {
 	IDTokenAlgs         []string `json:"id_token_signing_alg_values_supported"`
 	TokenAuth           []string `json:"token_endpoint_auth_methods_supported"`
 	RevocationAuth      []string `json:"revocation_endpoint_auth_methods_supported"`
+	IntrospectionAuth   []string `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionAlgs   []string `json:"introspection_signing_alg_values_supported"`
+	ProofAlgs           []string `json:"dpop_signing_alg_values_supported"`
 	Challenges          []string `json:"code_challenge_methods_supported"`
 	Prompts             []string `json:"prompt_values_supported"`
 	Claims              []string `json:"claims_supported"`
@@ -49,11 +53,13 @@ func (p *Provider) describe() error {
 	p.discovery, err = json.Marshal(metadata{
 		Issuer:        p.Issuer.URL,
 		Authorization: p.Site.URL("/authorize"), Token: p.Site.URL("/token"), Userinfo: p.Site.URL("/userinfo"),
-		JWKS: p.Site.URL("/jwks"), Revocation: p.Site.URL("/revoke"), EndSession: p.Site.URL("/logout"),
+		JWKS: p.Site.URL("/jwks"), Revocation: p.Site.URL("/revoke"), Introspection: p.Site.URL("/introspect"), EndSession: p.Site.URL("/logout"),
 		Scopes: token.Scopes, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post"},
 		GrantTypes: grants, Subjects: []string{"public"}, IDTokenAlgs: keys.Algorithms,
-		TokenAuth: auth, RevocationAuth: auth, Challenges: []string{"S256"},
-		Prompts: []string{"none", "login", "consent", "select_account"},
+		TokenAuth: auth, RevocationAuth: auth,
+		IntrospectionAuth: []string{"client_secret_basic", "client_secret_post"}, IntrospectionAlgs: keys.Algorithms, ProofAlgs: proofAlgorithms,
+		Challenges: []string{"S256"},
+		Prompts:    []string{"none", "login", "consent", "select_account"},
 		Claims: []string{
 			"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", "at_hash", "name", "given_name", "family_name",
 			"preferred_username", "picture", "locale", "updated_at", "email", "email_verified", "phone_number", "phone_number_verified", "address", "groups",

@@ -22,6 +22,8 @@ type code struct {
 	Challenge   string         `json:"challenge,omitempty"`
 	Nonce       string         `json:"nonce,omitempty"`
 	Scope       []string       `json:"scope"`
+	Resources   []string       `json:"resources,omitempty"`
+	Key         string         `json:"dpop_jkt,omitempty"`
 	Auth        authentication `json:"auth"`
 }
 
@@ -44,7 +46,7 @@ func (p *Provider) Finish(_ context.Context, l broker.Login, s broker.Session) (
 	}
 	secret := rand.Text() + rand.Text()
 	hash := sha256.Sum256([]byte(secret))
-	data, err := json.Marshal(code{req.RedirectURI, req.Challenge, req.Nonce, req.Scope, authentication{s.AuthTime.Unix(), s.AMR, s.ACR}})
+	data, err := json.Marshal(code{req.RedirectURI, req.Challenge, req.Nonce, req.Scope, req.Resources, req.Key, authentication{s.AuthTime.Unix(), s.AMR, s.ACR}})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -50,6 +50,12 @@ func (e *Error) because(err error) *Error {
 	return e
 }
 
+// at gives another status.
+func (e *Error) at(status int) *Error {
+	e.Status = status
+	return e
+}
+
 // wire turns any error into one of OAuth's. What it does not know is server_error without a text.
 func wire(err error) *Error {
 	var e *Error

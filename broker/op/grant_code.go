@@ -21,6 +21,7 @@ import (
 // CodeGrant is the authorization_code grant (RFC 6749 §4.1.3) with PKCE (RFC 7636 §4.6).
 type CodeGrant struct {
 	Store token.Store
+	APIs  broker.APIs
 	Now   func() time.Time
 }
 
@@ -84,11 +85,11 @@ func proves(verifier, challenge string) bool {
 
 func (g *CodeGrant) authorization(app *broker.App, a broker.Artifact, user broker.User, c code) token.Authorization {
 	now := g.Now()
-	f := token.Start(rand.Text(), app, c.Scope, now)
+	f := token.Start(rand.Text(), app, c.Scope, now, g.longest(app, c.Resources))
 	f.User, f.Session, f.Provider = a.User, a.Session, a.Provider
 	f.AuthTime, f.AMR, f.ACR = time.Unix(c.Auth.Time, 0), c.Auth.AMR, c.Auth.ACR
 	return token.Authorization{
-		App: app, User: user, Family: f, Nonce: c.Nonce,
+		App: app, User: user, Family: f, Nonce: c.Nonce, Resources: c.Resources, Bound: c.Key,
 		Commit: func(ctx context.Context) error {
 			err := g.Store.Redeem(ctx, a.Hash, f, g.event(app, a, broker.TokensIssued), g.event(app, a, broker.CodeReplayed))
 			switch {
@@ -100,6 +101,17 @@ func (g *CodeGrant) authorization(app *broker.App, a broker.Artifact, user broke
 			return err
 		},
 	}
+}
+
+// longest is the lifetime of the access token that lives longest of those that can come of a code.
+func (g *CodeGrant) longest(app *broker.App, resources []string) time.Duration {
+	d := app.Tokens.Access
+	for _, id := range resources {
+		if api := g.APIs[id]; api != nil {
+			d = max(d, api.Access)
+		}
+	}
+	return d
 }
 
 // replayed revokes what a code was spent for: one of the two who have it should not.

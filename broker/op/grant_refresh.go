@@ -35,11 +35,11 @@ func (g *RefreshGrant) Authorize(ctx context.Context, app *broker.App, form url.
 	if err != nil {
 		return token.Authorization{}, oauth("invalid_request", "refresh_token must not be repeated")
 	}
-	family, generation, err := g.Issuer.OpenRefresh(ctx, raw, app.ID)
+	r, err := g.Issuer.OpenRefresh(ctx, raw, app.ID)
 	if err != nil {
 		return token.Authorization{}, badRefresh("%w", err)
 	}
-	f, user, err := g.Store.Family(ctx, family)
+	f, user, err := g.Store.Family(ctx, r.Family)
 	switch {
 	case errors.Is(err, broker.ErrNotFound):
 		return token.Authorization{}, badRefresh("its family is gone")
@@ -52,8 +52,8 @@ func (g *RefreshGrant) Authorize(ctx context.Context, app *broker.App, form url.
 	if err != nil {
 		return token.Authorization{}, err
 	}
-	a, err := g.rotate(ctx, app, f, generation)
-	a.App, a.User = app, user
+	a, err := g.rotate(ctx, app, f, r.Generation)
+	a.App, a.User, a.Resources, a.Bound = app, user, r.Resources, r.Key
 	if scope != nil {
 		// The family keeps its scope: what is left out now can be asked for again.
 		a.Family.Scope = scope

@@ -2,8 +2,8 @@
 // narrowed by RFC 9700).
 //
 // Read in this order: op.go, authorize.go and request.go (a login comes in), door.go (it goes back to the
-// app), token.go with clientauth.go and the grant_*.go (code and refresh token become tokens), userinfo.go,
-// revoke.go, logout.go, discovery.go; errors.go is what every refusal looks like on the wire.
+// app), token.go with clientauth.go, dpop.go, resource.go and the grant_*.go (code and refresh token become tokens),
+// userinfo.go, introspect.go, revoke.go, logout.go, discovery.go; errors.go is what every refusal looks like on the wire.
 package op
 
 import (
@@ -39,6 +39,7 @@ type Provider struct {
 	Issuer   *token.Issuer
 	Keys     *keys.Ring
 	Grants   []Grant
+	APIs     broker.APIs
 	Now      func() time.Time
 	Log      *slog.Logger
 
@@ -64,6 +65,7 @@ func (p *Provider) Register() error {
 	s.API("GET /userinfo", p.userinfo)
 	s.API("POST /userinfo", p.userinfo)
 	s.API("POST /revoke", p.revoke)
+	s.API("POST /introspect", p.introspect)
 	s.API("GET /.well-known/openid-configuration", p.configuration)
 	s.API("GET /.well-known/oauth-authorization-server", p.configuration)
 	s.API("GET /jwks", p.jwks)

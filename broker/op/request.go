@@ -12,7 +12,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/signet-broker/signet/broker"
-	"github.com/signet-broker/signet/broker/token"
 	"github.com/signet-broker/signet/broker/web"
 	"github.com/signet-broker/signet/providers"
 )
@@ -24,6 +23,8 @@ type request struct {
 	State        string   `json:"state,omitempty"`
 	Nonce        string   `json:"nonce,omitempty"`
 	Scope        []string `json:"scope"`
+	Resources    []string `json:"resources,omitempty"` // identifiers of the APIs that are asked for (RFC 8707)
+	Key          string   `json:"dpop_jkt,omitempty"`  // the thumbprint of the key that redeems the code (RFC 9449 §10)
 	Challenge    string   `json:"challenge,omitempty"` // PKCE S256 (RFC 7636); "" only for an app that need not
 }
 
@@ -41,7 +42,7 @@ var hints = []string{"provider", "identity_provider", "idp_identifier", "connect
 // once are the parameters that must not be repeated. Others of OAuth and OpenID would be ignored anyway.
 var once = append([]string{
 	"response_type", "response_mode", "scope", "state", "nonce", "display", "prompt", "max_age", "ui_locales", "claims_locales",
-	"id_token_hint", "login_hint", "acr_values", "claims", "code_challenge", "code_challenge_method", "request", "request_uri", "registration",
+	"id_token_hint", "login_hint", "acr_values", "claims", "code_challenge", "code_challenge_method", "dpop_jkt", "request", "request_uri", "registration",
 }, hints...)
 
 // target finds the app and where its answer goes. As long as those two are not certain, nothing is
@@ -132,7 +133,9 @@ func (p *Provider) parse(ctx context.Context, app *broker.App, v url.Values, req
 	if req.Nonce = v.Get("nonce"); len(req.Nonce) > maxNonce || !utf8.ValidString(req.Nonce) {
 		return l, oauth("invalid_request", "nonce must be UTF-8 of at most %d bytes", maxNonce)
 	}
-	req.Scope = token.Granted(strings.Fields(clip(v.Get("scope"), 4<<10)))
+	if err := p.access(v, app, req); err != nil {
+		return l, err
+	}
 	if err := p.interaction(ctx, v, app, &l); err != nil {
 		return l, err
 	}

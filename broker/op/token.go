@@ -32,7 +32,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Pragma", "no-cache")
 	writeJSON(w, http.StatusOK, tokenResponse{
-		AccessToken: set.Access, TokenType: "Bearer", ExpiresIn: int(set.ExpiresIn.Seconds()),
+		AccessToken: set.Access, TokenType: set.Type, ExpiresIn: int(set.ExpiresIn.Seconds()),
 		RefreshToken: set.Refresh, IDToken: set.ID, Scope: strings.Join(set.Scope, " "),
 	})
 }
@@ -46,14 +46,19 @@ func (p *Provider) exchange(w http.ResponseWriter, r *http.Request) (token.Set, 
 	if err != nil {
 		return token.Set{}, err
 	}
-	set, err := p.issue(r.Context(), app, form)
+	key, err := p.provenKey(w, r, app)
+	if err != nil {
+		return token.Set{}, err
+	}
+	set, err := p.issue(r.Context(), app, form, key)
 	if errors.Is(err, errRaced) {
-		set, err = p.issue(r.Context(), app, form)
+		set, err = p.issue(r.Context(), app, form, key)
 	}
 	return set, err
 }
 
-func (p *Provider) issue(ctx context.Context, app *broker.App, form url.Values) (token.Set, error) {
+// issue is the pipeline from the grant on. key is the thumbprint of the key that the app has proven.
+func (p *Provider) issue(ctx context.Context, app *broker.App, form url.Values, key string) (token.Set, error) {
 	a, err := p.grant(ctx, app, form)
 	if err != nil {
 		return token.Set{}, err
@@ -61,6 +66,13 @@ func (p *Provider) issue(ctx context.Context, app *broker.App, form url.Values) 
 	info := web.RequestInfo(ctx)
 	info.Provider, info.User = a.Family.Provider, a.User.ID
 	if err := p.stillAllowed(a); err != nil {
+		return token.Set{}, err
+	}
+	if a.Bound != "" && a.Bound != key {
+		return token.Set{}, oauth("invalid_grant", "the grant is bound to another key").because(fmt.Errorf("proof by key %q, not %q", key, a.Bound))
+	}
+	a.Key = key
+	if a.API, err = p.narrow(a, form); err != nil {
 		return token.Set{}, err
 	}
 	return p.Issuer.Issue(ctx, a)
@@ -73,7 +85,10 @@ func (p *Provider) grant(ctx context.Context, app *broker.App, form url.Values) 
 	}
 	g := p.grants[kind]
 	if g == nil {
-		return token.Authorization{}, oauth("unsupported_grant_type", "grant_type must be authorization_code or refresh_token")
+		return token.Authorization{}, oauth("unsupported_grant_type", "grant_type is none of those that are supported")
+	}
+	if !app.Uses(kind) {
+		return token.Authorization{}, oauth("unauthorized_client", "the app may not use this grant_type")
 	}
 	return g.Authorize(ctx, app, form)
 }
@@ -82,6 +97,7 @@ func (p *Provider) grant(ctx context.Context, app *broker.App, form url.Values) 
 // vouched for them.
 func (p *Provider) stillAllowed(a token.Authorization) error {
 	switch {
+	case a.Family.ID == "": // the app's own: nobody has signed in
 	case a.User.Disabled:
 		return oauth("invalid_grant", "the user is disabled")
 	case p.Registry.Provider(a.Family.Provider) == nil || !a.App.May(a.Family.Provider):

@@ -15,20 +15,9 @@ import (
 // userinfo is the UserInfo endpoint (OpenID Connect Core §5.3). The token is looked up each time, so that
 // one that was revoked is refused at once.
 func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
-	raw, err := bearer(w, r)
-	if err != nil {
-		p.challenge(w, r, err)
-		return
-	}
-	a, err := p.Issuer.VerifyAccess(r.Context(), raw)
-	if errors.Is(err, token.ErrInvalid) {
-		err = oauth("invalid_token", "the access token is not valid").because(err)
-	}
+	a, err := p.presented(w, r)
 	if err == nil && !slices.Contains(a.Scope, "openid") {
 		err = oauth("insufficient_scope", "the access token lacks the scope openid")
-	}
-	if err == nil {
-		err = p.stillUsed(a.Family)
 	}
 	if err != nil {
 		p.challenge(w, r, err)
@@ -41,54 +30,85 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, claims)
 }
 
+// presented returns the access token that a request to Signet itself brings, once it is good and so is whoever
+// brings it.
+func (p *Provider) presented(w http.ResponseWriter, r *http.Request) (token.Access, error) {
+	scheme, raw, err := bearer(w, r)
+	if err != nil {
+		return token.Access{}, err
+	}
+	a, err := p.Issuer.VerifyAccess(r.Context(), raw)
+	if errors.Is(err, token.ErrInvalid) {
+		err = badToken(err)
+	}
+	if err == nil {
+		err = p.stillUsed(a.Family)
+	}
+	if err == nil {
+		err = p.bearerProves(w, r, a, scheme, raw)
+	}
+	return a, err
+}
+
+func badToken(why error) *Error {
+	return oauth("invalid_token", "the access token is not valid").because(why)
+}
+
 // stillUsed refuses tokens of an app, or of a sign-in at a provider, that the operator has taken away since.
 func (p *Provider) stillUsed(f token.Family) error {
 	app := p.Registry.App(f.App)
 	if app == nil || p.Registry.Provider(f.Provider) == nil || !app.May(f.Provider) {
-		return oauth("invalid_token", "the access token is not valid").because(fmt.Errorf("app %q or provider %q is gone", f.App, f.Provider))
+		return badToken(fmt.Errorf("app %q or provider %q is gone", f.App, f.Provider))
 	}
 	return nil
 }
 
-// bearer returns the token of a request (RFC 6750 §2): from its header, or from the form of a POST; never
-// from the query, and not from two places.
-func bearer(w http.ResponseWriter, r *http.Request) (string, error) {
+// bearer returns the token of a request (RFC 6750 §2, RFC 9449 §7.1) and the scheme it comes by, bearer or dpop:
+// from its header, or from the form of a POST; never from the query, and not from two places.
+func bearer(w http.ResponseWriter, r *http.Request) (scheme, raw string, err error) {
 	var form url.Values
 	if r.Method == http.MethodPost && r.Header.Get("Content-Type") != "" {
-		var err error
 		if form, err = web.Form(w, r, web.FormLimit); err != nil {
-			return "", err
+			return "", "", err
 		}
 	}
 	headers := r.Header.Values("Authorization")
 	switch {
 	case r.URL.Query().Has("access_token"):
-		return "", oauth("invalid_request", "an access token does not belong into the address")
+		return "", "", oauth("invalid_request", "an access token does not belong into the address")
 	case len(headers)+len(form["access_token"]) > 1:
-		return "", oauth("invalid_request", "more than one access token")
+		return "", "", oauth("invalid_request", "more than one access token")
 	case len(headers) == 0 && !form.Has("access_token"):
-		return "", &Error{Status: http.StatusUnauthorized, Err: errors.New("no access token")}
+		return "", "", &Error{Status: http.StatusUnauthorized, Err: errors.New("no access token")}
 	case len(headers) == 0:
-		return form.Get("access_token"), nil
+		return "bearer", form.Get("access_token"), nil
 	}
-	scheme, raw, _ := strings.Cut(headers[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", &Error{Status: http.StatusUnauthorized, Err: errors.New("not a bearer token")}
+	scheme, raw, _ = strings.Cut(headers[0], " ")
+	if scheme = strings.ToLower(scheme); scheme != "bearer" && scheme != "dpop" {
+		return "", "", &Error{Status: http.StatusUnauthorized, Err: errors.New("not a bearer token")}
 	}
-	return strings.TrimSpace(raw), nil
+	return scheme, strings.TrimSpace(raw), nil
 }
 
-// challenge refuses as RFC 6750 §3 says. Who sent no token is only told that one is needed.
+// challenge refuses as RFC 6750 §3 and RFC 9449 §7.1 say, in the scheme that was tried. Who sent no token is
+// only told that one is needed.
 func (p *Provider) challenge(w http.ResponseWriter, r *http.Request, err error) {
 	e := wire(err)
 	if e.Status >= http.StatusInternalServerError {
 		p.fail(w, r, err)
 		return
 	}
+	dpop := `DPoP realm="signet", algs="` + strings.Join(proofAlgorithms, " ") + `"`
 	header := `Bearer realm="signet"`
+	if scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "DPoP") {
+		header = dpop
+	}
 	if e.Code != "" {
 		header += `, error="` + e.Code + `", error_description="` + e.Description + `"`
+	} else if header != dpop {
+		w.Header().Add("WWW-Authenticate", header)
+		header = dpop
 	}
-	w.Header().Set("WWW-Authenticate", header)
+	w.Header().Add("WWW-Authenticate", header)
 	p.fail(w, r, err)
 }

@@ -62,11 +62,19 @@ func (i *Issuer) idClaims(a Authorization, now time.Time, atHash string) map[str
 	return c
 }
 
-// accessClaims are those of an access token (RFC 9068 §2.2). Its jti starts with the family's ID.
-func (i *Issuer) accessClaims(a Authorization, now time.Time) map[string]any {
+// accessClaims are those of an access token (RFC 9068 §2.2). Its jti starts with the family's ID; that of an
+// app's own has no family.
+func (i *Issuer) accessClaims(a Authorization, to audience, now time.Time) map[string]any {
 	c := map[string]any{
-		"iss": i.URL, "sub": a.User.ID, "aud": i.URL, "client_id": a.App.ID, "scope": join(a.Family.Scope),
-		"iat": now.Unix(), "exp": now.Add(a.App.Tokens.Access).Unix(), "jti": a.Family.ID + "." + rand.Text(),
+		"iss": i.URL, "sub": a.User.ID, "aud": to.id, "client_id": a.App.ID, "scope": join(to.scope),
+		"iat": now.Unix(), "exp": now.Add(to.lifetime).Unix(), "jti": a.Family.ID + "." + rand.Text(),
+	}
+	if a.Key != "" {
+		c["cnf"] = map[string]string{"jkt": a.Key}
+	}
+	if a.Family.ID == "" {
+		c["sub"], c["jti"] = a.App.ID, rand.Text()
+		return c
 	}
 	if groups, ok := a.User.Attributes["groups"]; ok && slices.Contains(a.Family.Scope, "groups") {
 		c["groups"] = groups

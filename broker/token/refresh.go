@@ -18,10 +18,20 @@ type refresh struct {
 	Generation int64  `json:"g"`
 	App        string `json:"a"`
 	Expires    int64  `json:"e"` // Unix milliseconds
+	// What follows is the same for a whole family.
+	Resources []string `json:"r,omitempty"`
+	Key       string   `json:"k,omitempty"` // the thumbprint of the key it is bound to (RFC 9449 §5)
 }
 
-func (i *Issuer) seal(f Family) (string, error) {
-	content, err := json.Marshal(refresh{f.ID, f.Generation, f.App, f.Expires.UnixMilli()})
+func (i *Issuer) seal(a Authorization) (string, error) {
+	f, key := a.Family, a.Bound
+	if f.Generation == 1 {
+		// An app that authenticates need not be bound to one key for years.
+		if key = ""; a.App.Public() {
+			key = a.Key
+		}
+	}
+	content, err := json.Marshal(refresh{f.ID, f.Generation, f.App, f.Expires.UnixMilli(), a.Resources, key})
 	if err != nil {
 		return "", err
 	}
@@ -30,22 +40,31 @@ func (i *Issuer) seal(f Family) (string, error) {
 
 var errExpired = errors.New("expired")
 
+// Refresh is what a refresh token names.
+type Refresh struct {
+	Family     string
+	Generation int64
+	Resources  []string // as in Authorization
+	Key        string   // the thumbprint of the key it is bound to; "" when to none
+	Expires    time.Time
+}
+
 // OpenRefresh returns what a refresh token names, once it is certain that it was made here, for this app,
 // and has not expired. Whether it is still good, the family says.
-func (i *Issuer) OpenRefresh(ctx context.Context, token, app string) (family string, generation int64, err error) {
+func (i *Issuer) OpenRefresh(ctx context.Context, token, app string) (Refresh, error) {
 	content, err := i.Keys.Decrypt(ctx, token)
 	if err != nil {
-		return "", 0, err
+		return Refresh{}, err
 	}
 	var r refresh
 	if err := json.Unmarshal(content, &r); err != nil {
-		return "", 0, err
+		return Refresh{}, err
 	}
 	switch {
 	case r.App != app:
-		return "", 0, errors.New("made for another app")
+		return Refresh{}, errors.New("made for another app")
 	case i.Now().UnixMilli() >= r.Expires:
-		return "", 0, errExpired
+		return Refresh{}, errExpired
 	}
-	return r.Family, r.Generation, nil
+	return Refresh{r.Family, r.Generation, r.Resources, r.Key, time.UnixMilli(r.Expires)}, nil
 }

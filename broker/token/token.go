@@ -32,8 +32,13 @@ type Issuer struct {
 type Authorization struct {
 	App    *broker.App
 	User   broker.User
-	Family Family // as it is to be once the tokens are out; Scope is what is granted
+	Family Family // as it is to be once the tokens are out; Scope is what is granted. Without an ID it has no user
 	Nonce  string // of the authentication request; "" when there was none
+	// Resources are the identifiers of the APIs that were granted (RFC 8707); the refresh token keeps them.
+	Resources []string
+	API       *broker.API // whom the access token is for; nil: Signet itself
+	Bound     string      // the thumbprint of the key that the grant demands a proof of; "" when it does not
+	Key       string      // the thumbprint of the key that was proven (RFC 9449 §6); "" when none was
 	// Commit makes it final, in one transaction: what was redeemed is spent, the family is written. Nothing
 	// is handed out when it fails.
 	Commit func(ctx context.Context) error
@@ -42,6 +47,7 @@ type Authorization struct {
 // Set is what an app gets.
 type Set struct {
 	Access    string
+	Type      string // Bearer or DPoP
 	ID        string // "" without the scope openid
 	Refresh   string // "" unless the family is offline
 	ExpiresIn time.Duration
@@ -51,10 +57,13 @@ type Set struct {
 // Issue signs the tokens of an authorization and commits it.
 func (i *Issuer) Issue(ctx context.Context, a Authorization) (Set, error) {
 	now, f := i.Now(), a.Family
-	alg := a.App.Signing
-	set := Set{ExpiresIn: a.App.Tokens.Access, Scope: f.Scope}
+	alg, to := a.App.Signing, i.audience(a)
+	set := Set{Type: "Bearer", ExpiresIn: to.lifetime, Scope: to.scope}
+	if a.Key != "" {
+		set.Type = "DPoP"
+	}
 	var err error
-	if set.Access, err = i.Keys.Sign(alg, keys.TypeAccess, i.accessClaims(a, now)); err != nil {
+	if set.Access, err = i.Keys.Sign(to.alg, keys.TypeAccess, i.accessClaims(a, to, now)); err != nil {
 		return Set{}, err
 	}
 	if slices.Contains(f.Scope, "openid") {
@@ -63,7 +72,7 @@ func (i *Issuer) Issue(ctx context.Context, a Authorization) (Set, error) {
 		}
 	}
 	if f.Offline {
-		if set.Refresh, err = i.seal(f); err != nil {
+		if set.Refresh, err = i.seal(a); err != nil {
 			return Set{}, err
 		}
 	}
@@ -71,6 +80,32 @@ func (i *Issuer) Issue(ctx context.Context, a Authorization) (Set, error) {
 		return Set{}, err
 	}
 	return set, nil
+}
+
+// audience is what an access token takes from whom it is for.
+type audience struct {
+	id       string
+	alg      string
+	lifetime time.Duration
+	scope    []string // of what was granted, what means something there
+}
+
+func (i *Issuer) audience(a Authorization) audience {
+	if a.API == nil {
+		return audience{i.URL, a.App.Signing, a.App.Tokens.Access, common(a.Family.Scope, Scopes)}
+	}
+	return audience{a.API.ID, a.API.Signing, a.API.Access, common(a.Family.Scope, a.API.Scopes)}
+}
+
+// common returns those of scope that are known.
+func common(scope, known []string) []string {
+	out := make([]string, 0, len(scope))
+	for _, s := range scope {
+		if slices.Contains(known, s) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // halfHash is at_hash: the left half of the hash that alg uses (OpenID Connect Core §3.1.3.6).

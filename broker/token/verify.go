@@ -20,28 +20,49 @@ type Access struct {
 	Family Family
 	User   broker.User
 	Scope  []string
+	Key    string // the thumbprint of the key that its bearer must prove (RFC 9449 §6); "" for anybody's
+}
+
+// accessToken is what is read of an access token (RFC 9068 §2.2).
+type accessToken struct {
+	Issuer       string   `json:"iss"`
+	Subject      string   `json:"sub"`
+	Audience     string   `json:"aud"`
+	Client       string   `json:"client_id"`
+	Scope        string   `json:"scope"`
+	Expires      int64    `json:"exp"`
+	ID           string   `json:"jti"`
+	Confirmation struct { // RFC 7800 §3
+		Thumbprint string `json:"jkt"`
+	} `json:"cnf"`
+}
+
+// family returns the ID of the token's family; ok is false for an app's own token, which has none.
+func (t *accessToken) family() (id string, ok bool) {
+	id, _, ok = strings.Cut(t.ID, ".")
+	return id, ok
 }
 
 // VerifyAccess checks an access token that is presented to Signet itself: signed here, of the right type,
 // for this issuer, in time, and its family, session and user still good. Errors wrap ErrInvalid, but for a
 // database that cannot be asked.
 func (i *Issuer) VerifyAccess(ctx context.Context, token string) (Access, error) {
-	var c struct {
-		Issuer   string `json:"iss"`
-		Subject  string `json:"sub"`
-		Audience string `json:"aud"`
-		Client   string `json:"client_id"`
-		Scope    string `json:"scope"`
-		Expires  int64  `json:"exp"`
-		ID       string `json:"jti"`
-	}
+	var c accessToken
 	if err := i.Keys.Verify(ctx, token, keys.TypeAccess, &c); err != nil {
 		return Access{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	family, _, ok := strings.Cut(c.ID, ".")
-	switch {
-	case c.Issuer != i.URL || c.Audience != i.URL || !ok:
+	if c.Issuer != i.URL || c.Audience != i.URL {
 		return Access{}, fmt.Errorf("%w: not for this issuer", ErrInvalid)
+	}
+	return i.alive(ctx, &c)
+}
+
+// alive checks that what an access token was made for is still good.
+func (i *Issuer) alive(ctx context.Context, c *accessToken) (Access, error) {
+	family, ok := c.family()
+	switch {
+	case !ok:
+		return Access{}, fmt.Errorf("%w: of nobody", ErrInvalid)
 	case i.Now().Unix() >= c.Expires:
 		return Access{}, fmt.Errorf("%w: expired", ErrInvalid)
 	}
@@ -54,25 +75,20 @@ func (i *Issuer) VerifyAccess(ctx context.Context, token string) (Access, error)
 	case f.Revoked || u.Disabled || f.App != c.Client || u.ID != c.Subject:
 		return Access{}, fmt.Errorf("%w: revoked", ErrInvalid)
 	}
-	return Access{Family: f, User: u, Scope: strings.Fields(c.Scope)}, nil
+	return Access{Family: f, User: u, Scope: strings.Fields(c.Scope), Key: c.Confirmation.Thumbprint}, nil
 }
 
 // FamilyOf returns the family of an access or refresh token of an app, for revocation; ok is false when the
 // token is not one of this app's. Its times do not matter.
 func (i *Issuer) FamilyOf(ctx context.Context, token, app string) (family string, ok bool) {
-	if family, _, err := i.OpenRefresh(ctx, token, app); err == nil {
-		return family, true
+	if r, err := i.OpenRefresh(ctx, token, app); err == nil {
+		return r.Family, true
 	}
-	var c struct {
-		Issuer string `json:"iss"`
-		Client string `json:"client_id"`
-		ID     string `json:"jti"`
-	}
+	var c accessToken
 	if err := i.Keys.Verify(ctx, token, keys.TypeAccess, &c); err != nil || c.Issuer != i.URL || c.Client != app {
 		return "", false
 	}
-	family, _, ok = strings.Cut(c.ID, ".")
-	return family, ok
+	return c.family()
 }
 
 // Hint is what an ID token says that an app sends back as a hint.
@@ -111,15 +127,15 @@ func Granted(requested []string) []string {
 	return scope
 }
 
-// Start returns the family that a sign-in begins.
-func Start(id string, app *broker.App, scope []string, now time.Time) Family {
+// Start returns the family that a sign-in begins. access is how long its access tokens live at most.
+func Start(id string, app *broker.App, scope []string, now time.Time, access time.Duration) Family {
 	f := Family{ID: id, App: app.ID, Scope: scope, Generation: 1, Rotated: now, Created: now}
 	f.Offline = slices.Contains(scope, "offline_access")
 	if f.Offline {
 		f.Ends = now.Add(app.Tokens.RefreshCap)
 		f.Expires = earlier(now.Add(app.Tokens.Refresh), f.Ends)
 	} else {
-		f.Ends = now.Add(app.Tokens.Access)
+		f.Ends = now.Add(access)
 		f.Expires = f.Ends
 	}
 	return f
