@@ -27,11 +27,14 @@ import (
 	"github.com/signet-broker/signet/internal/seal"
 	"github.com/signet-broker/signet/providers"
 	"github.com/signet-broker/signet/providers/apple"
+	"github.com/signet-broker/signet/providers/github"
 	"github.com/signet-broker/signet/providers/google"
 	"github.com/signet-broker/signet/providers/microsoft"
+	"github.com/signet-broker/signet/providers/oauth2"
 	"github.com/signet-broker/signet/providers/oidc"
 	"github.com/signet-broker/signet/providers/password"
 	"github.com/signet-broker/signet/providers/saml"
+	"github.com/signet-broker/signet/providers/social"
 	"github.com/signet-broker/signet/static"
 	"github.com/signet-broker/signet/store"
 	"github.com/signet-broker/signet/templates"
@@ -46,6 +49,14 @@ func kinds(db *store.DB) map[string]providers.Kind {
 		"google":     google.Kind(),
 		"apple":      apple.Kind(),
 		"microsoft":  microsoft.Kind(),
+		"oauth2":     oauth2.Kind(),
+		"github":     github.Kind(),
+		"gitlab":     social.GitLab(),
+		"facebook":   social.Facebook(),
+		"linkedin":   social.LinkedIn(),
+		"amazon":     social.Amazon(),
+		"discord":    social.Discord(),
+		"slack":      social.Slack(),
 		"saml":       saml.Kind(),
 		passwordKind: password.Kind(db),
 	}
@@ -153,13 +164,16 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 	s.tell = &backchannel.Sender{
 		Store: s.db, Registry: registry, Issuer: tokens, Client: egress.Client(out), Now: s.now, Log: s.log, Observe: metrics.Event, Count: metrics.Notice,
 	}
+	known := apis(cfg)
 	door := &op.Provider{
+		APIs: known,
 		Site: s.site, Broker: core, Registry: registry, Store: s.db, Issuer: tokens, Keys: s.ring, Now: s.now,
 		Grants: []op.Grant{
-			&op.CodeGrant{Store: s.db, Now: s.now},
+			&op.CodeGrant{Store: s.db, APIs: known, Now: s.now},
 			&op.RefreshGrant{Issuer: tokens, Store: s.db, Now: s.now},
 		},
 	}
+	door.Grants = append(door.Grants, &op.ClientCredentialsGrant{Provider: door})
 	core.Doors[op.Name] = door
 	return door.Register()
 }
@@ -208,7 +222,7 @@ func app(c *config.App) *broker.App {
 		Tokens: broker.Lifetimes{
 			Access: c.Tokens.Access, ID: c.Tokens.ID, Refresh: c.Tokens.Refresh, RefreshCap: c.Tokens.RefreshCap, Code: config.CodeLifetime,
 		},
-		Signing: c.Tokens.Signing,
+		Signing: c.Tokens.Signing, Grants: c.Grants, DPoPRequired: c.DPoP == config.DPoPRequired, DPoPNonce: c.DPoPNonce,
 	}
 	if !c.Public() {
 		sum := sha256.Sum256([]byte(c.Secret.Reveal()))
@@ -253,6 +267,7 @@ func prepare(cfg *config.Config, db *store.DB) ([]prepared, config.Faults) {
 		}
 		p := prepared{Provider: c, kind: kind, own: kind.Config()}
 		faults = append(faults, p.read()...)
+		faults = append(faults, p.unsolicited(cfg)...)
 		if !c.Disabled {
 			all = append(all, p)
 		}
