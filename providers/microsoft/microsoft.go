@@ -75,7 +75,7 @@ func (c *Config) Check() []providers.Fault {
 	}
 	underneath := c.oidc()
 	for _, f := range underneath.Check() {
-		if f.Key != "issuer" { // it is made of tenant
+		if f.Key != "issuer" && f.Key != "token_auth" { // made of tenant and client_secret
 			faults = append(faults, f)
 		}
 	}
