@@ -28,6 +28,7 @@ func check(c *Config, d *document) {
 	k.sessions()
 	providers := k.providers()
 	k.apps(providers)
+	k.apis()
 }
 
 // fault reports a key, unless reading it was a fault already.
@@ -246,7 +247,8 @@ func (k *checker) app(a *App, key string) {
 		}
 	}
 	k.logoutURIs(a, key)
-	if len(a.RedirectURIs) == 0 {
+	k.access(a, key, public)
+	if len(a.RedirectURIs) == 0 && a.SignsIn() {
 		k.warn(key+".redirect_uris", "is empty: no browser can come back to this app")
 	}
 	k.tokens(&a.Tokens, key+".tokens")

@@ -28,6 +28,7 @@ type Config struct {
 	Sessions       Sessions       `yaml:"sessions" doc:"how long a browser stays signed in"`
 	Egress         Egress         `yaml:"egress" doc:"where Signet itself may connect to"`
 	Apps           []App          `yaml:"apps" doc:"the OpenID relying parties that sign people in here"`
+	APIs           []API          `yaml:"apis" doc:"the programs that take access tokens made here"`
 	Providers      []Provider     `yaml:"providers" doc:"where people sign in"`
 
 	// Warnings are what may be meant and is probably not.
@@ -66,6 +67,9 @@ type App struct {
 	Providers              []string      `yaml:"providers" doc:"ids of the providers its people may use; absent: all"`
 	PKCE                   string        `yaml:"pkce" doc:"required or optional; a public client's is always required"`
 	Tokens                 Tokens        `yaml:"tokens" doc:"what the app's tokens are like"`
+	Grants                 []string      `yaml:"grants" doc:"the grant types it may use: authorization_code, refresh_token, client_credentials; absent: the first two"`
+	DPoP                   string        `yaml:"dpop" doc:"required: its tokens are always bound to a key that it proves (RFC 9449), by something better than RS256; optional: when it proves one"`
+	DPoPNonce              bool          `yaml:"dpop_nonce" doc:"its proofs must carry a nonce of Signet's"`
 }
 
 // Tokens are an app's lifetimes and algorithm.
@@ -110,6 +114,7 @@ func Default() *Config {
 func DefaultApp() App {
 	return App{
 		PKCE:   PKCERequired,
+		DPoP:   DPoPOptional,
 		Tokens: Tokens{Access: 15 * time.Minute, ID: time.Hour, Refresh: 30 * day, Signing: "RS256"},
 	}
 }
