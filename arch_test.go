@@ -36,6 +36,9 @@ var mayImport = map[string][]string{
 	"providers/google":       {"providers", "providers/oidc", "internal/secret"},
 	"providers/apple":        {"providers", "providers/oidc", "internal/secret"},
 	"providers/microsoft":    {"providers", "providers/oidc", "internal/secret"},
+	"providers/oauth2":       {"providers", "internal/authcode", "internal/egress", "internal/secret"},
+	"providers/github":       {"providers", "providers/oauth2", "internal/secret"},
+	"providers/social":       {"providers", "providers/oauth2", "providers/oidc", "internal/secret"},
 	"providers/saml":         {"providers"},
 	"providers/password":     {"providers"},
 	"providers/providertest": {"providers"},
@@ -44,7 +47,7 @@ var mayImport = map[string][]string{
 	"store/storetest": {"broker", "broker/keys", "broker/token", "providers", "providers/password", "store"},
 
 	"config":           {"internal/secret"},
-	"config/schemagen": {"config", "internal/secret", "providers", "providers/apple", "providers/google", "providers/microsoft", "providers/oidc", "providers/saml", "providers/password"},
+	"config/schemagen": {"config", "internal/secret", "providers", "providers/apple", "providers/github", "providers/google", "providers/microsoft", "providers/oauth2", "providers/oidc", "providers/saml", "providers/social", "providers/password"},
 	"templates":        {},
 	"static":           {},
 

@@ -60,6 +60,7 @@ var byReason = map[string]cause{
 	"domain_not_owned": {"account", "domain_not_owned", "administrator"},
 	"email_malformed":  {"account", "email_malformed", "administrator"},
 	"hosted_domain":    {"account", "organization", "administrator"},
+	"not_member":       {"account", "organization", "administrator"},
 	"tenant":           {"account", "organization", "administrator"},
 	"mapping_failed":   {"signin", "mapping_failed", "administrator"},
 

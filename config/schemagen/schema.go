@@ -17,11 +17,14 @@ import (
 	"github.com/signet-broker/signet/internal/secret"
 	"github.com/signet-broker/signet/providers"
 	"github.com/signet-broker/signet/providers/apple"
+	"github.com/signet-broker/signet/providers/github"
 	"github.com/signet-broker/signet/providers/google"
 	"github.com/signet-broker/signet/providers/microsoft"
+	"github.com/signet-broker/signet/providers/oauth2"
 	"github.com/signet-broker/signet/providers/oidc"
 	"github.com/signet-broker/signet/providers/password"
 	"github.com/signet-broker/signet/providers/saml"
+	"github.com/signet-broker/signet/providers/social"
 )
 
 // kinds are the sorts of provider whose keys are described.
@@ -30,6 +33,14 @@ var kinds = map[string]providers.Kind{
 	"google":    google.Kind(),
 	"apple":     apple.Kind(),
 	"microsoft": microsoft.Kind(),
+	"oauth2":    oauth2.Kind(),
+	"github":    github.Kind(),
+	"gitlab":    social.GitLab(),
+	"facebook":  social.Facebook(),
+	"linkedin":  social.LinkedIn(),
+	"amazon":    social.Amazon(),
+	"discord":   social.Discord(),
+	"slack":     social.Slack(),
 	"saml":      saml.Kind(),
 	"password":  password.Kind(nil),
 }
@@ -44,15 +55,11 @@ var (
 	required = map[reflect.Type][]string{
 		reflect.TypeFor[config.Config]():   {"issuer"},
 		reflect.TypeFor[config.App]():      {"id"},
-		reflect.TypeFor[config.API]():      {"id"},
-		reflect.TypeFor[config.Scope]():    {"name"},
 		reflect.TypeFor[config.Provider](): {"id", "kind"},
 	}
 	choices = map[string][]any{
 		"apps.pkce":           {config.PKCERequired, config.PKCEOptional},
 		"apps.tokens.signing": {"RS256", "ES256", "EdDSA"},
-		"apps.dpop":           {config.DPoPOptional, config.DPoPRequired},
-		"apis.signing":        {"RS256", "ES256", "EdDSA"},
 	}
 )
 
@@ -140,9 +147,6 @@ func element(t reflect.Type) reflect.Value {
 	v := reflect.New(t.Elem()).Elem()
 	if app, ok := v.Addr().Interface().(*config.App); ok {
 		*app = config.DefaultApp()
-	}
-	if api, ok := v.Addr().Interface().(*config.API); ok {
-		*api = config.DefaultAPI()
 	}
 	return v
 }

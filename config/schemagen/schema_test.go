@@ -34,7 +34,8 @@ func TestEveryKindIsDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range folders {
-		if _, described := kinds[f.Name()]; f.IsDir() && f.Name() != "providertest" && !described {
+		// A folder is a kind, but for the tests of all and for social, which is several.
+		if _, described := kinds[f.Name()]; f.IsDir() && f.Name() != "providertest" && f.Name() != "social" && !described {
 			t.Errorf("kind %s has no schema", f.Name())
 		}
 	}
