@@ -127,6 +127,7 @@ func (sv *servers) run(ctx context.Context, log *slog.Logger) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	go sv.signet.ring.Run(background)
+	go sv.signet.registry.run(background)
 	go sv.signet.sweep(background)
 	told := make(chan struct{})
 	telling, hush := context.WithCancel(background)

@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
-	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -72,6 +70,8 @@ type signet struct {
 	log  *slog.Logger
 	now  func() time.Time
 	out  egress.Options
+
+	registry *registry
 }
 
 // close gives everything back.
@@ -139,8 +139,7 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 	if s.ring, err = keys.Open(ctx, s.db, s.box, s.now, s.log, keys.Default); err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
-	registry, err := s.registry(ctx, cfg)
-	if err != nil {
+	if s.registry, err = newRegistry(ctx, s, cfg); err != nil {
 		return err
 	}
 	pages, err := templates.New(func(name string) string { return strings.TrimSuffix(issuer.Path, "/") + static.URL(name) })
@@ -149,7 +148,7 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 	}
 	metrics := web.NewMetrics()
 	core := &broker.Broker{
-		Store: s.db, Registry: registry, Doors: map[string]broker.Door{}, Now: s.now, Log: s.log, Observe: metrics.Event,
+		Store: s.db, Registry: s.registry, Doors: map[string]broker.Door{}, Now: s.now, Log: s.log, Observe: metrics.Event,
 		Sessions: broker.SessionLimits{Idle: cfg.Sessions.Idle, Absolute: cfg.Sessions.Absolute},
 	}
 	s.site = &web.Site{
@@ -162,10 +161,10 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 	out := s.out
 	out.Timeout = backchannel.Timeout
 	s.tell = &backchannel.Sender{
-		Store: s.db, Registry: registry, Issuer: tokens, Client: egress.Client(out), Now: s.now, Log: s.log, Observe: metrics.Event, Count: metrics.Notice,
+		Store: s.db, Registry: s.registry, Issuer: tokens, Client: egress.Client(out), Now: s.now, Log: s.log, Observe: metrics.Event, Count: metrics.Notice,
 	}
 	door := &op.Provider{
-		Site: s.site, Broker: core, Registry: registry, Store: s.db, Issuer: tokens, Keys: s.ring, Now: s.now,
+		Site: s.site, Broker: core, Registry: s.registry, Store: s.db, Issuer: tokens, Keys: s.ring, Now: s.now,
 		Grants: []op.Grant{
 			&op.CodeGrant{Store: s.db, Now: s.now},
 			&op.RefreshGrant{Issuer: tokens, Store: s.db, Now: s.now},
@@ -173,41 +172,6 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 	}
 	core.Doors[op.Name] = door
 	return door.Register()
-}
-
-// registry opens every provider. None waits for its upstream, so one that is down stops nothing.
-func (s *signet) registry(ctx context.Context, cfg *config.Config) (*broker.Fixed, error) {
-	var apps []*broker.App
-	for i := range cfg.Apps {
-		apps = append(apps, app(&cfg.Apps[i]))
-	}
-	prepared, faults := prepare(cfg, s.db)
-	if len(faults) > 0 {
-		return nil, faults
-	}
-	client := egress.Client(s.out)
-	var all []*broker.Provider
-	for _, p := range prepared {
-		upstream, err := p.kind.Open(ctx, providers.Env{
-			ID: p.ID, Name: p.Name, Base: cfg.Issuer, Client: client, Now: s.now, Trusting: s.trusting,
-			Log: s.log.With("provider", p.ID), Certificate: s.ring.Certificate, Certificates: s.ring.Certificates,
-		}, p.own)
-		if err != nil {
-			return nil, config.Faults{p.FaultAt("", err.Error())}
-		}
-		all = append(all, &broker.Provider{
-			ID: p.ID, Kind: p.Kind, Name: p.Name, Domains: p.Domains, Password: p.Kind == passwordKind,
-			Opener: broker.Ready(&broker.Opened{Upstream: upstream, Mapping: p.mapping}),
-		})
-	}
-	return broker.NewFixed(apps, all), nil
-}
-
-// trusting returns a way out to hosts whose certificates a private authority has signed.
-func (s *signet) trusting(roots *x509.CertPool) *http.Client {
-	out := s.out
-	out.Roots = roots
-	return egress.Client(out)
 }
 
 // app is a configured app as the core knows it.
