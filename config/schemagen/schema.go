@@ -55,11 +55,15 @@ var (
 	required = map[reflect.Type][]string{
 		reflect.TypeFor[config.Config]():   {"issuer"},
 		reflect.TypeFor[config.App]():      {"id"},
+		reflect.TypeFor[config.API]():      {"id"},
+		reflect.TypeFor[config.Scope]():    {"name"},
 		reflect.TypeFor[config.Provider](): {"id", "kind"},
 	}
 	choices = map[string][]any{
 		"apps.pkce":           {config.PKCERequired, config.PKCEOptional},
 		"apps.tokens.signing": {"RS256", "ES256", "EdDSA"},
+		"apps.dpop":           {config.DPoPOptional, config.DPoPRequired},
+		"apis.signing":        {"RS256", "ES256", "EdDSA"},
 	}
 )
 
@@ -147,6 +151,9 @@ func element(t reflect.Type) reflect.Value {
 	v := reflect.New(t.Elem()).Elem()
 	if app, ok := v.Addr().Interface().(*config.App); ok {
 		*app = config.DefaultApp()
+	}
+	if api, ok := v.Addr().Interface().(*config.API); ok {
+		*api = config.DefaultAPI()
 	}
 	return v
 }
