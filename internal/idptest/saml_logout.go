@@ -113,7 +113,7 @@ func (m *Logout) Query() (string, error) {
 	}
 	if m.Sign != nil {
 		query = append(query, "SigAlg="+lower(m.Sign.Method))
-		value, err := m.Sign.value([]byte(strings.Join(query, "&")))
+		value, err := m.Sign.Value([]byte(strings.Join(query, "&")))
 		if err != nil {
 			return "", err
 		}

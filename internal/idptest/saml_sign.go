@@ -84,7 +84,7 @@ func (s *Signing) Sign(el *etree.Element) error {
 	if err != nil {
 		return err
 	}
-	value, err := s.value(toSign)
+	value, err := s.Value(toSign)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,8 @@ func (s *Signing) Sign(el *etree.Element) error {
 	return nil
 }
 
-func (s *Signing) value(message []byte) ([]byte, error) {
+// Value is the signature over a message, as XML writes it.
+func (s *Signing) Value(message []byte) ([]byte, error) {
 	switch s.Method {
 	case hmacSHA1, hmacSHA256:
 		// The confusion of algorithms: what everybody knows serves as the secret.
