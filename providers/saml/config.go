@@ -13,14 +13,22 @@ import (
 	"github.com/signet-broker/signet/providers"
 )
 
-const maxSkew = time.Minute
+const (
+	maxSkew    = time.Minute
+	maxOverlap = 7 * 24 * time.Hour
+)
 
 // Config is this kind's part of the configuration: metadata in one of three ways, or the identity
 // provider's entity ID, address and certificates by hand.
 type Config struct {
-	MetadataURL  string `yaml:"metadata_url" doc:"where the identity provider publishes its metadata; fetched at the first login and kept fresh"`
-	MetadataFile string `yaml:"metadata_file" doc:"a file with the identity provider's metadata"`
-	Metadata     string `yaml:"metadata" doc:"the identity provider's metadata itself, as XML"`
+	MetadataURL      string        `yaml:"metadata_url" doc:"where the identity provider publishes its metadata; fetched at the first login and kept fresh"`
+	MetadataFile     string        `yaml:"metadata_file" doc:"a file with the identity provider's metadata"`
+	Metadata         string        `yaml:"metadata" doc:"the identity provider's metadata itself, as XML"`
+	MetadataCert     string        `yaml:"metadata_cert" doc:"the certificate that must have signed the metadata, as PEM"`
+	MetadataCertFile string        `yaml:"metadata_cert_file" doc:"a file with the certificate that must have signed the metadata, as PEM"`
+	CA               string        `yaml:"ca" doc:"certificate authorities to trust at metadata_url instead of the system's, as PEM"`
+	CAFile           string        `yaml:"ca_file" doc:"a file with certificate authorities to trust at metadata_url, as PEM"`
+	Overlap          time.Duration `yaml:"certificate_overlap" doc:"how long a signing certificate that has left the metadata at metadata_url is still taken, at most 168h"`
 
 	EntityID         string   `yaml:"entity_id" doc:"the identity provider's entity ID; beside metadata, the one that is meant there"`
 	SSOURL           string   `yaml:"sso_url" doc:"without metadata: where people are sent to sign in"`
@@ -45,7 +53,7 @@ type Config struct {
 }
 
 func defaults() *Config {
-	return &Config{SignRequests: true, Binding: "redirect", AuthnContextComparison: "exact", Skew: maxSkew}
+	return &Config{SignRequests: true, Binding: "redirect", AuthnContextComparison: "exact", Skew: maxSkew, Overlap: 24 * time.Hour}
 }
 
 // Check returns everything that is wrong. It reads the files that are named.
@@ -76,6 +84,7 @@ func (c *Config) Check() []providers.Fault {
 		_, found := c.identityProvider(time.Now())
 		faults = append(faults, found...)
 	}
+	faults = append(faults, c.checkFetch()...)
 	if c.Binding != "redirect" && c.Binding != "post" {
 		fault("binding", "must be redirect or post")
 	}
@@ -99,6 +108,55 @@ func (c *Config) Check() []providers.Fault {
 	return faults
 }
 
+// checkFetch looks at what belongs to metadata that is fetched or signed.
+func (c *Config) checkFetch() []providers.Fault {
+	var faults []providers.Fault
+	for _, f := range []struct {
+		key, text, file string
+		alone           bool
+	}{
+		{"metadata_cert", c.MetadataCert, c.MetadataCertFile, c.MetadataURL+c.MetadataFile+c.Metadata == ""},
+		{"ca", c.CA, c.CAFile, c.MetadataURL == ""},
+	} {
+		key, problem := f.key, ""
+		if f.file != "" {
+			key += "_file"
+		}
+		switch {
+		case f.text == "" && f.file == "":
+			continue
+		case f.text != "" && f.file != "":
+			problem = "stands beside " + f.key + "; give one of them"
+		case f.alone:
+			problem = "needs metadata that it is for"
+		default:
+			_, problem = pemOf(f.text, f.file)
+		}
+		if problem != "" {
+			faults = append(faults, providers.Fault{Key: key, Problem: problem})
+		}
+	}
+	if c.Overlap < 0 || c.Overlap > maxOverlap {
+		faults = append(faults, providers.Fault{Key: "certificate_overlap", Problem: fmt.Sprintf("must be 0s to %s", maxOverlap)})
+	}
+	return faults
+}
+
+// pemOf returns the certificates of a text or a file; none when neither is given.
+func pemOf(text, file string) (certs []*x509.Certificate, problem string) {
+	if file != "" {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, "cannot be read: " + err.Error()
+		}
+		text = string(content)
+	}
+	if text == "" {
+		return nil, ""
+	}
+	return parsePEM(text)
+}
+
 // identityProvider returns what the configuration itself says of the identity provider, or what is wrong.
 func (c *Config) identityProvider(now time.Time) (*identityProvider, []providers.Fault) {
 	key, document := "metadata", []byte(c.Metadata)
@@ -112,7 +170,11 @@ func (c *Config) identityProvider(now time.Time) (*identityProvider, []providers
 	case c.Metadata == "":
 		return c.byHand()
 	}
-	idp, err := parseMetadata(document, c.EntityID, now)
+	signers, problem := pemOf(c.MetadataCert, c.MetadataCertFile)
+	if problem != "" {
+		return nil, nil // checkFetch says so
+	}
+	idp, err := readMetadata(document, signers, c.EntityID, now)
 	if err != nil {
 		return nil, []providers.Fault{{Key: key, Problem: err.Error()}}
 	}

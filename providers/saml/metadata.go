@@ -10,9 +10,11 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/beevik/etree"
 	crewjam "github.com/crewjam/saml"
 )
 
@@ -32,6 +34,68 @@ type identityProvider struct {
 	goodUntil time.Time // zero: no end
 }
 
+// readMetadata is parseMetadata of what one of the signers has signed; without signers, of anything.
+func readMetadata(document []byte, signers []*x509.Certificate, entityID string, now time.Time) (*identityProvider, error) {
+	if len(signers) > 0 {
+		var err error
+		if document, err = signedMetadata(document, signers); err != nil {
+			return nil, err
+		}
+	}
+	return parseMetadata(document, entityID, now)
+}
+
+// signedMetadata verifies the signature of a whole document (SAML metadata §3) and returns the document anew,
+// from the bytes that were signed. What the signers' certificates say of their own dates does not matter:
+// they are trusted because they were given to us.
+func signedMetadata(document []byte, signers []*x509.Certificate) (signed []byte, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			signed, err = nil, errors.New("is no SAML metadata")
+		}
+	}()
+	if problem := tooMuch(document); problem != nil {
+		return nil, problem
+	}
+	doc := etree.NewDocument()
+	doc.ReadSettings.MaxDepth = maxDepth
+	if err := doc.ReadFromBytes(document); err != nil || doc.Root() == nil {
+		return nil, errors.New("is no XML")
+	}
+	root := doc.Root()
+	for _, s := range children(root, nsDSig, "Signature") {
+		if commented(s) { // in a digest, a comment is where parsers stop reading
+			return nil, errors.New("has a comment in its signature")
+		}
+	}
+	verified, err := trust{certs: signers, expired: true}.verify(root)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("is not signed by metadata_cert: %w", err)
+	case verified == nil:
+		return nil, errors.New("is not signed, and metadata_cert says who must have signed it")
+	}
+	return serialize(verified)
+}
+
+func commented(el *etree.Element) bool {
+	return slices.ContainsFunc(el.Child, func(t etree.Token) bool {
+		_, isComment := t.(*etree.Comment)
+		inner, isElement := t.(*etree.Element)
+		return isComment || isElement && commented(inner)
+	})
+}
+
+func tooMuch(document []byte) error {
+	if len(document) > maxMetadata {
+		return fmt.Errorf("has more than %d bytes", maxMetadata)
+	}
+	if bytes.Contains(document, []byte("<!DOCTYPE")) || bytes.Contains(document, []byte("<!ENTITY")) {
+		return errors.New("has a document type, which is not allowed")
+	}
+	return nil
+}
+
 // parseMetadata reads SAML metadata (SAML metadata §2) and returns the identity provider of that entity ID;
 // with entityID "", the only one. The errors say what an operator can do about them.
 func parseMetadata(document []byte, entityID string, now time.Time) (idp *identityProvider, err error) {
@@ -40,11 +104,8 @@ func parseMetadata(document []byte, entityID string, now time.Time) (idp *identi
 			idp, err = nil, errors.New("is no SAML metadata")
 		}
 	}()
-	if len(document) > maxMetadata {
-		return nil, fmt.Errorf("has more than %d bytes", maxMetadata)
-	}
-	if bytes.Contains(document, []byte("<!DOCTYPE")) || bytes.Contains(document, []byte("<!ENTITY")) {
-		return nil, errors.New("has a document type, which is not allowed")
+	if err := tooMuch(document); err != nil {
+		return nil, err
 	}
 	entities, err := readEntities(document)
 	if err != nil {
@@ -71,6 +132,7 @@ func parseMetadata(document []byte, entityID string, now time.Time) (idp *identi
 type entity struct {
 	crewjam.EntityDescriptor
 	until time.Time
+	cache time.Duration
 }
 
 func readEntities(document []byte) ([]entity, error) {
@@ -89,19 +151,22 @@ func readEntities(document []byte) ([]entity, error) {
 	if err := xml.Unmarshal(document, &group); err != nil {
 		return nil, fmt.Errorf("is no SAML metadata: %w", err)
 	}
-	return flatten(group, time.Time{}), nil
+	return flatten(group, time.Time{}, 0), nil
 }
 
-func flatten(group crewjam.EntitiesDescriptor, until time.Time) []entity {
+func flatten(group crewjam.EntitiesDescriptor, until time.Time, cache time.Duration) []entity {
 	if group.ValidUntil != nil {
 		until = earlier(until, *group.ValidUntil)
 	}
+	if group.CacheDuration != nil {
+		cache = shorter(cache, *group.CacheDuration)
+	}
 	var out []entity
 	for _, e := range group.EntityDescriptors {
-		out = append(out, entity{e, until})
+		out = append(out, entity{e, until, cache})
 	}
 	for _, g := range group.EntitiesDescriptors {
-		out = append(out, flatten(g, until)...)
+		out = append(out, flatten(g, until, cache)...)
 	}
 	return out
 }
@@ -114,10 +179,18 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
+// shorter returns the shorter of two durations of which one of zero means that nothing is said.
+func shorter(a, b time.Duration) time.Duration {
+	if a <= 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}
+
 func (e entity) identityProvider(now time.Time) (*identityProvider, error) {
 	role := e.IDPSSODescriptors[0]
 	idp := &identityProvider{
-		entityID: e.EntityID, sso: map[string]string{}, cacheFor: e.CacheDuration,
+		entityID: e.EntityID, sso: map[string]string{}, cacheFor: shorter(e.cache, e.CacheDuration),
 		goodUntil: earlier(e.until, e.ValidUntil),
 		signed:    role.WantAuthnRequestsSigned != nil && *role.WantAuthnRequestsSigned,
 	}

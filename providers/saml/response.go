@@ -59,7 +59,7 @@ func (p *provider) Continue(ctx context.Context, a *providers.Attempt, r provide
 	}
 	x := p.exchange(ctx, idp)
 	x.request, x.begun, x.forced, x.maxAge = m.Request, a.Begun, m.Forced, a.MaxAge
-	as, err := x.read(raw)
+	as, err := p.read(ctx, x, raw)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +100,20 @@ type exchange struct {
 	forced       bool          // the person had to sign in after our request
 	maxAge       time.Duration // 0: any age
 	classes      []string      // the authentication is of one of them; none: of any
+}
+
+// read is x.read. Where no known key has signed, the identity provider may have a new one: its metadata is
+// fetched anew, and the message held against that.
+func (p *provider) read(ctx context.Context, x exchange, raw []byte) (assertion, error) {
+	as, err := x.read(raw)
+	var e *providers.Error
+	if errors.As(err, &e) && (e.Reason == "sig_untrusted" || e.Reason == "sig_invalid") {
+		if idp := p.source.renew(ctx); idp != nil {
+			x.trust.certs = idp.certs
+			return x.read(raw)
+		}
+	}
+	return as, err
 }
 
 // exchange returns what holds for every Response of an identity provider. The request is the caller's.

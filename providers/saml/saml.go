@@ -7,15 +7,17 @@
 // part that is verified another than the part that is read. So the way in narrows: scan.go reads the
 // message token by token and refuses what parsers read differently and every shape with more than one
 // assertion; signature.go verifies and returns a new element, built from the bytes that were signed;
-// response.go and assertion.go read that element alone and hold it against the request; claims.go says who
-// it is. Nothing of the message is kept or logged.
+// decrypt.go opens what is encrypted and puts it through the same; response.go and assertion.go read what
+// comes out of that alone and hold it against the request; claims.go says who it is. Nothing of the message
+// is kept or logged.
 //
 // The way out is request.go. metadata.go reads what an identity provider publishes, source.go keeps it,
-// and describe.go publishes what we are. Encrypted assertions are refused.
+// describe.go publishes what we are, and inspect.go tells how it stands.
 package saml
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 
@@ -29,6 +31,27 @@ func Kind() providers.Kind {
 		Open:   open,
 		Map:    defaultMap,
 	}
+}
+
+// newSource returns the source of what is fetched.
+func newSource(env providers.Env, cfg *Config) (*source, error) {
+	s := &source{env: env, client: env.Client, url: cfg.MetadataURL, entityID: cfg.EntityID, overlap: cfg.Overlap}
+	var problem string
+	if s.signers, problem = pemOf(cfg.MetadataCert, cfg.MetadataCertFile); problem != "" {
+		return nil, errors.New("metadata_cert: " + problem)
+	}
+	authorities, problem := pemOf(cfg.CA, cfg.CAFile)
+	if problem != "" {
+		return nil, errors.New("ca: " + problem)
+	}
+	if len(authorities) > 0 {
+		roots := x509.NewCertPool()
+		for _, c := range authorities {
+			roots.AddCert(c)
+		}
+		s.client = env.Trusting(roots)
+	}
+	return s, nil
 }
 
 // provider is one identity provider. It implements providers.Provider and providers.Describer.
@@ -48,7 +71,10 @@ func open(_ context.Context, env providers.Env, config any) (providers.Provider,
 	if p.entityID == "" {
 		p.entityID = env.SAML() + "/metadata"
 	}
-	p.source = &source{env: env, url: cfg.MetadataURL, entityID: cfg.EntityID}
+	var err error
+	if p.source, err = newSource(env, &cfg); err != nil {
+		return nil, err
+	}
 	if cfg.MetadataURL == "" {
 		idp, faults := cfg.identityProvider(env.Now())
 		if len(faults) > 0 {

@@ -3,8 +3,10 @@ package saml
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -62,7 +64,7 @@ func (c *clock) add(d time.Duration) {
 func testSource(t *testing.T, document string) (*publisher, *source, *clock) {
 	c := &clock{t: time.Now()}
 	p := publish(t, document)
-	return p, &source{env: testEnv("initech", c.now), url: p.URL}, c
+	return p, &source{env: testEnv("initech", c.now), client: http.DefaultClient, url: p.URL, overlap: time.Hour}, c
 }
 
 // settled waits for the fetch behind the logins.
@@ -101,7 +103,7 @@ func TestSourceIsShared(t *testing.T) {
 	}
 }
 
-// TestSourceRefreshes: a login never waits for a refresh, a failed one leaves the last good copy, for a day.
+// TestSourceRefreshes: a login never waits for a refresh, a failed one leaves the last good copy, for a week.
 func TestSourceRefreshes(t *testing.T) {
 	idp := idptest.NewSAML(t, idptest.SAMLOptions{})
 	p, s, c := testSource(t, string(idp.Metadata()))
@@ -123,15 +125,16 @@ func TestSourceRefreshes(t *testing.T) {
 	if n := p.fetches.Load(); n < 2 {
 		t.Errorf("%d fetches after the hour, want another", n)
 	}
-	c.add(22 * time.Hour)
+	c.add(6 * 24 * time.Hour)
 	if _, err := s.get(t.Context()); err != nil {
-		t.Errorf("get after 23 hours down = %v, want the last good copy", err)
+		t.Errorf("get after 6 days down = %v, want the last good copy", err)
 	}
 	s.settled()
-	c.add(2 * time.Hour)
+	c.add(24 * time.Hour)
 	_, err := s.get(t.Context())
 	wantUpstream(t, err)
 	p.set(string(idp.Metadata()))
+	c.add(longestPause)
 	if _, err := s.get(t.Context()); err != nil {
 		t.Errorf("get when it is back = %v", err)
 	}
@@ -229,4 +232,154 @@ func TestSourceExpires(t *testing.T) {
 	c.add(80 * time.Minute)
 	_, err := s.get(t.Context())
 	wantUpstream(t, err)
+}
+
+// TestSourcePauses: an upstream that is down is not asked by every login.
+func TestSourcePauses(t *testing.T) {
+	p, s, c := testSource(t, "")
+	p.document.Store(nil)
+	fetches := func() int32 {
+		before := p.fetches.Load()
+		for range 5 {
+			_, err := s.get(t.Context())
+			wantUpstream(t, err)
+		}
+		return p.fetches.Load() - before
+	}
+	if n := fetches(); n < 1 || n > 2 { // Go's client tries a dropped connection twice
+		t.Fatalf("%d fetches at first, want one", n)
+	}
+	for _, pause := range []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 30 * time.Second, 30 * time.Second} {
+		c.add(pause - time.Millisecond)
+		if n := fetches(); n != 0 {
+			t.Errorf("%d fetches before %s are over, want none", n, pause)
+		}
+		c.add(time.Millisecond)
+		if n := fetches(); n < 1 || n > 2 {
+			t.Errorf("%d fetches after %s, want one", n, pause)
+		}
+	}
+	idp := idptest.NewSAML(t, idptest.SAMLOptions{})
+	p.set(string(idp.Metadata()))
+	c.add(longestPause)
+	if _, err := s.get(t.Context()); err != nil {
+		t.Errorf("get when it is up = %v", err)
+	}
+}
+
+// TestSourceKeepsForAtLeast: metadata that wants to be fetched each second is fetched each five minutes, and
+// what a whole federation says holds for each of its members.
+func TestSourceKeepsForAtLeast(t *testing.T) {
+	idp := idptest.NewSAML(t, idptest.SAMLOptions{})
+	for attrs, want := range map[string]time.Duration{
+		`cacheDuration="PT1S"`: 5 * time.Minute, `cacheDuration="P30D"`: 24 * time.Hour, `cacheDuration="PT2H"`: 2 * time.Hour, ``: time.Hour,
+	} {
+		for _, grouped := range []bool{false, true} {
+			document := strings.Replace(string(idp.Metadata()), "entityID=", attrs+" entityID=", 1)
+			if grouped {
+				document = `<EntitiesDescriptor xmlns="` + nsMetadata + `" ` + attrs + `>` + string(idp.Metadata()) + `</EntitiesDescriptor>`
+			}
+			p, s, c := testSource(t, document)
+			for _, step := range []struct {
+				after   time.Duration
+				fetches int32
+			}{{0, 1}, {want - time.Second, 1}, {2 * time.Second, 2}} {
+				c.add(step.after)
+				if _, err := s.get(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				s.settled()
+				if n := p.fetches.Load(); n != step.fetches {
+					t.Errorf("%s grouped=%v: %d fetches after %s more, want %d", attrs, grouped, n, step.after, step.fetches)
+				}
+			}
+		}
+	}
+}
+
+// TestSourceOverlap (S-178): a certificate that leaves the metadata is told of in the log, and taken for a while.
+func TestSourceOverlap(t *testing.T) {
+	before, after := idptest.NewSAML(t, idptest.SAMLOptions{}), idptest.NewSAML(t, idptest.SAMLOptions{Name: "New"})
+	p, s, c := testSource(t, string(before.Metadata()))
+	var log strings.Builder
+	s.env.Log = slog.New(slog.NewTextHandler(&log, nil))
+	s.overlap = 90 * time.Minute
+	first, err := s.get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	refreshed := func(document string) *identityProvider {
+		t.Helper()
+		p.set(document)
+		c.add(61 * time.Minute)
+		s.get(t.Context())
+		s.settled()
+		idp, err := s.get(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return idp
+	}
+	second := strings.ReplaceAll(string(after.Metadata()), after.EntityID, before.EntityID)
+	got := refreshed(second)
+	if n := len(got.certs); n != 4 {
+		t.Errorf("%d certificates after the change, want the 2 old ones beside the 2 new ones", n)
+	}
+	for _, f := range append(fingerprints(first.certs), fingerprints(got.certs)...) {
+		if !strings.Contains(log.String(), f) {
+			t.Errorf("the log does not name %s: %s", f, log.String())
+		}
+	}
+	log.Reset()
+	if n := len(refreshed(second).certs); n != 4 || log.Len() > 0 && strings.Contains(log.String(), "changed") {
+		t.Errorf("%d certificates an hour later, want 4, and no further word: %s", n, log.String())
+	}
+	c.add(30 * time.Minute)
+	got, err = s.get(t.Context())
+	if err != nil || len(got.certs) != 2 || sameCertificates(got, first) {
+		t.Errorf("after the overlap: %d certificates (%v), want the 2 new ones", len(got.certs), err)
+	}
+	if got = refreshed(string(before.Metadata())); len(got.certs) != 4 {
+		t.Errorf("%d certificates after the change back, want 4", len(got.certs))
+	}
+	if got = refreshed(string(before.Metadata())); len(got.certs) != 4 {
+		t.Errorf("%d certificates after an hour, want 4", len(got.certs))
+	}
+	c.add(time.Hour)
+	if got, err = s.get(t.Context()); err != nil || !sameCertificates(got, first) {
+		t.Errorf("%d certificates (%v), want those of the beginning", len(got.certs), err)
+	}
+}
+
+// TestNewKeyIsFetched: an identity provider that signs with a key of today is known without a wait; strangers
+// who sign with their own do not cause more than a fetch each minute.
+func TestNewKeyIsFetched(t *testing.T) {
+	b := openTest(t, nil)
+	moved := idptest.NewSAML(t, idptest.SAMLOptions{Name: "Moved", Now: b.now})
+	old := strings.ReplaceAll(string(moved.Metadata()), moved.EntityID, b.idp.EntityID)
+	p := publish(t, strings.ReplaceAll(old, moved.URL, b.idp.URL))
+	c := &clock{t: time.Now()}
+	b.now = c.now
+	b.p = openConfig(t, testEnv("initech", c.now), func(c *Config) { c.MetadataURL = p.URL })
+	attempt, sent := b.begin(t, providers.Attempt{})
+	reply := b.answer(t, sent, nil)
+	for range 5 {
+		_, err := b.p.Continue(t.Context(), attempt, reply)
+		wantReason(t, err, "sig_untrusted")
+	}
+	if n := p.fetches.Load(); n != 1 {
+		t.Errorf("%d fetches within a minute, want 1", n)
+	}
+	p.set(string(b.idp.Metadata()))
+	c.add(renewAfter)
+	if _, err := b.p.Continue(t.Context(), attempt, reply); err != nil {
+		t.Errorf("Continue = %v, want the new key to be found", err)
+	}
+	if n := p.fetches.Load(); n != 2 {
+		t.Errorf("%d fetches, want 2", n)
+	}
+}
+
+func sameCertificates(a, b *identityProvider) bool {
+	return slices.Equal(slices.Sorted(slices.Values(fingerprints(a.certs))), slices.Sorted(slices.Values(fingerprints(b.certs))))
 }

@@ -44,7 +44,7 @@ func (p *provider) Unsolicited(ctx context.Context, r providers.Reply) (done pro
 	}
 	x := p.exchange(ctx, idp)
 	x.begun = x.now.Add(-deliveryTime)
-	as, err := x.read(raw)
+	as, err := p.read(ctx, x, raw)
 	if err != nil {
 		return done, "", err
 	}
