@@ -16,6 +16,7 @@ const (
 	LogoutLifetime = 10 * time.Minute
 	// leaveTimeout is how long a person who is signed out here waits for an upstream.
 	leaveTimeout = 4 * time.Second
+	notFound     = 404
 )
 
 // Logout is a sign-out that has gone upstream with its browser: one row, found by its ID, until it is back.
@@ -143,7 +144,7 @@ func (b *Broker) ReceiveLogout(ctx context.Context, provider, id string, v Visit
 		return SignedOut{}, b.RefusedLogout(ctx, provider, v, err)
 	}
 	if upstream == nil {
-		return SignedOut{}, b.RefusedLogout(ctx, provider, v, providers.Refuse("logout_unsupported", "provider %s takes no sign-outs", p.ID))
+		return SignedOut{}, &Error{Kind: providers.Invalid, Reason: "not_found", Status: notFound, Err: fmt.Errorf("provider %s takes no sign-outs", p.ID)}
 	}
 	l, err := b.logout(ctx, p, id)
 	if err != nil {

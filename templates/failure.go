@@ -82,6 +82,9 @@ var byReason = map[string]cause{
 
 	"bad_logout_uri":  redirectURI,
 	"bad_logout_hint": appRequest,
+	// What an upstream sent about a sign-out, whichever check it has failed.
+	"logout_answer":  {"signout", "logout_answer", "report"},
+	"logout_unknown": {"signout", "logout_unknown", ""},
 
 	"form_invalid":   badRequest, // a form of ours, whatever provider is behind it
 	"method_invalid": badRequest,

@@ -51,7 +51,8 @@ func (p *Pages) backchannel(w http.ResponseWriter, r *http.Request) error {
 // receiveLogout hands what came to the broker. name is the parameter that names a sign-out of ours.
 func (p *Pages) receiveLogout(w http.ResponseWriter, r *http.Request, name string) error {
 	provider := r.PathValue("provider")
-	web.RequestInfo(r.Context()).Provider = provider
+	info := web.RequestInfo(r.Context())
+	info.Provider, info.Logout = provider, true
 	v, err := p.Site.Visitor(r)
 	if err != nil {
 		return err

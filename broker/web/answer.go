@@ -103,6 +103,9 @@ func (s *Site) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	info.Reason, info.Err = e.Reason, err
 	pageHeaders(w.Header())
 	f := templates.Failure{Status: status(e), Reason: e.Reason, Wait: e.RetryAfter}
+	if info.Logout && f.Status == http.StatusBadRequest {
+		f.Reason = logoutReason(e.Reason)
+	}
 	if e.Kind == providers.Throttled || e.Kind == providers.Unavailable {
 		w.Header().Set("Retry-After", strconv.Itoa(int(max(e.RetryAfter, time.Second).Seconds())))
 	}

@@ -25,6 +25,7 @@ type Info struct {
 	App       string
 	Provider  string
 	Login     string
+	Logout    bool   // it is about a sign-out
 	Browser   []byte // Visitor.Browser, when the answer to this request gives it its cookie
 	User      string
 	Reason    string // why it was refused

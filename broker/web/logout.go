@@ -112,3 +112,12 @@ func withState(uri, state string) (string, error) {
 	to.RawQuery = q.Encode()
 	return to.String(), nil
 }
+
+// logoutReason names the sentence for what an upstream sent about a sign-out: those about sign-ins would
+// frighten a person who has signed out.
+func logoutReason(reason string) string {
+	if reason == "state_invalid" || reason == "replay" {
+		return "logout_unknown"
+	}
+	return "logout_answer"
+}
