@@ -61,10 +61,8 @@ func (c *Config) tenant(claims map[string]any) (string, error) {
 	iss, _ := claims["iss"].(string)
 	tid, _ := claims["tid"].(string)
 	switch {
-	case !guid.MatchString(tid):
-		return "", providers.Refuse("tenant", "tid %.40q is no tenant", tid)
-	case tid != tenantOf(iss):
-		return "", providers.Refuse("tenant", "tid %s and iss are of different tenants", tid)
+	case tid == "" || tid != tenantOf(iss):
+		return "", providers.Refuse("tenant", "tid %.40q is not the tenant of iss", tid)
 	case tid == consumersTenant && c.Tenant == organizations:
 		return "", providers.Refuse("tenant", "a personal account where organizations are wanted")
 	case len(c.Tenants) > 0 && !slices.Contains(c.Tenants, tid):
