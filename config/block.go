@@ -167,6 +167,16 @@ func dropReplaced(pairs []*yaml.Node) []*yaml.Node {
 	return out
 }
 
+// Text is a key's value; "" when it is absent or no text.
+func (p *Provider) Text(key string) string {
+	for i := 0; p.node != nil && i+1 < len(p.node.Content); i += 2 {
+		if p.node.Content[i].Value == key && p.node.Content[i+1].Kind == yaml.ScalarNode && !isNull(p.node.Content[i+1]) {
+			return p.node.Content[i+1].Value
+		}
+	}
+	return ""
+}
+
 // Document returns what the provider says, as JSON that ParseProvider reads. It has its secrets in it.
 func (p *Provider) Document() ([]byte, error) { return writeJSON(tree(p.node, nil)) }
 

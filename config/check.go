@@ -168,7 +168,7 @@ func (k *checker) provider(p *Provider, key string, at map[string]string) {
 	p.Name = cmp.Or(p.Name, p.ID)
 	for j, domain := range p.Domains {
 		key := join(key, fmt.Sprintf("domains.%d", j))
-		if problem := domainProblem(domain); problem != "" {
+		if problem := DomainProblem(domain); problem != "" {
 			k.fault(key, "%s", problem)
 		} else if first := at["domain "+domain]; first != "" {
 			k.fault(key, "%s is at %s already; its people can be sent to one provider", domain, first)
@@ -191,7 +191,8 @@ func (k *checker) unique(at map[string]string, key, name, id string, pattern *re
 	}
 }
 
-func domainProblem(domain string) string {
+// DomainProblem says what is wrong with an e-mail domain; "" for nothing.
+func DomainProblem(domain string) string {
 	switch {
 	case strings.Contains(domain, "@"):
 		return "must be a domain alone, what stands after the @"

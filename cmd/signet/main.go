@@ -20,13 +20,15 @@ var version = "dev"
 
 // commands is what can be typed.
 type commands struct {
-	Serve   serveCommand   `cmd:"" help:"Run the broker."`
-	Check   checkCommand   `cmd:"" help:"Tell every fault in the configuration at once, or what would be served."`
-	Demo    demoCommand    `cmd:"" help:"Run a broker, two company identity providers and two apps on this machine, to try it out."`
-	User    userCommand    `cmd:"" help:"Look after the accounts kept here, and the people who have signed in."`
-	Keys    keysCommand    `cmd:"" help:"Look after the keys that sign tokens."`
-	Map     mapCommand     `cmd:"" help:"Try what a provider's claims become."`
-	Version versionCommand `cmd:"" help:"Tell the version."`
+	Serve    serveCommand    `cmd:"" help:"Run the broker."`
+	Check    checkCommand    `cmd:"" help:"Tell every fault in the configuration at once, or what would be served."`
+	Demo     demoCommand     `cmd:"" help:"Run a broker, two company identity providers and two apps on this machine, to try it out."`
+	User     userCommand     `cmd:"" help:"Look after the accounts kept here, and the people who have signed in."`
+	Provider providerCommand `cmd:"" help:"Look after the providers that are not in the configuration file."`
+	Domain   domainCommand   `cmd:"" help:"Prove which e-mail domains belong to a registered provider."`
+	Keys     keysCommand     `cmd:"" help:"Look after the keys that sign tokens."`
+	Map      mapCommand      `cmd:"" help:"Try what a provider's claims become."`
+	Version  versionCommand  `cmd:"" help:"Tell the version."`
 }
 
 const (
@@ -41,6 +43,7 @@ Examples:
   signet check --config signet.yaml             is the configuration right?
   signet serve --config signet.yaml             run it
   signet user add --username ann --email ann@example.com
+  signet provider add acme.yaml                 another provider, without a restart
   signet keys rotate                            take new signing keys into use
   signet map try --provider corp --claims claims.json`
 

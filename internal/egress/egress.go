@@ -111,6 +111,9 @@ func (o Options) transport(may func(netip.Addr) error) *http.Transport {
 	}
 }
 
+// May tells whether an address may be dialled with TLS: nil, or ErrAddress.
+func (o Options) May(addr netip.Addr) error { return o.mayDial(addr.Unmap()) }
+
 func (o Options) mayDial(addr netip.Addr) error {
 	// Never an upstream, and the first aim of a forged request: 169.254.169.254 and its like.
 	if addr.IsLinkLocalUnicast() || addr.IsMulticast() || addr.IsUnspecified() || addr == awsMetadata6 {
