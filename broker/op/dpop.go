@@ -26,15 +26,15 @@ import (
 var proofAlgorithms = []string{"ES256", "PS256", "EdDSA", "RS256"}
 
 const (
-	maxProof  = 8 << 10          // bytes; the largest key that is taken makes far less
+	maxProof   = 8 << 10          // bytes; the largest key that is taken makes far less
 	maxProofID = 128              // bytes of a jti
-	proofOld  = 60 * time.Second // how long ago a proof may have been made
-	proofNew  = 10 * time.Second // how far ahead its maker's clock may be
-	proofs    = "dpop proof"     // the scope in which proofs are remembered
+	proofOld   = 60 * time.Second // how long ago a proof may have been made
+	proofNew   = 10 * time.Second // how far ahead its maker's clock may be
+	proofs     = "dpop proof"     // the scope in which proofs are remembered
 )
 
-// proof is a DPoP proof (RFC 9449 §4.2) whose signature is good and that is for the request it came with.
-type proof struct {
+// dpopProof is a DPoP proof (RFC 9449 §4.2) whose signature is good and that is for the request it came with.
+type dpopProof struct {
 	key       string // the thumbprint of the key that signed it (RFC 7638)
 	algorithm string
 	id        string
@@ -89,22 +89,22 @@ func (p *Provider) bearerProves(w http.ResponseWriter, r *http.Request, a token.
 }
 
 // proof reads the proof of a request and checks what the request and the clock can tell (RFC 9449 §4.3).
-func (p *Provider) proof(r *http.Request) (proof, error) {
+func (p *Provider) proof(r *http.Request) (dpopProof, error) {
 	sent := r.Header.Values("DPoP")
 	if len(sent) != 1 || len(sent[0]) > maxProof {
-		return proof{}, badProof("%d proofs, or one that is too long", len(sent))
+		return dpopProof{}, badProof("%d proofs, or one that is too long", len(sent))
 	}
 	pr, c, err := readProof(sent[0])
 	if err != nil {
-		return proof{}, badProof("%w", err)
+		return dpopProof{}, badProof("%w", err)
 	}
 	switch age := p.Now().Sub(pr.issued); {
 	case c.Method != r.Method:
-		return proof{}, badProof("htm %.20q at %s", c.Method, r.Method)
+		return dpopProof{}, badProof("htm %.20q at %s", c.Method, r.Method)
 	case target(c.URI) == "" || target(c.URI) != target(p.Site.URL(strings.TrimPrefix(r.URL.Path, p.Site.Issuer.Path))):
-		return proof{}, badProof("htu %.200q", c.URI)
+		return dpopProof{}, badProof("htu %.200q", c.URI)
 	case age > proofOld || age < -proofNew:
-		return proof{}, badProof("made %v ago", age)
+		return dpopProof{}, badProof("made %v ago", age)
 	}
 	return pr, nil
 }
@@ -120,7 +120,7 @@ type proofClaims struct {
 }
 
 // readProof checks a proof by the key that it brings. That key proves nothing but that its owner made it.
-func readProof(text string) (proof, proofClaims, error) {
+func readProof(text string) (dpopProof, proofClaims, error) {
 	var c proofClaims
 	algorithms := make([]jose.SignatureAlgorithm, len(proofAlgorithms))
 	for i, a := range proofAlgorithms {
@@ -128,29 +128,29 @@ func readProof(text string) (proof, proofClaims, error) {
 	}
 	t, err := jwt.ParseSigned(text, algorithms)
 	if err != nil {
-		return proof{}, c, err
+		return dpopProof{}, c, err
 	}
 	h := t.Headers[0]
 	if typ, _ := h.ExtraHeaders[jose.HeaderType].(string); typ != "dpop+jwt" {
-		return proof{}, c, fmt.Errorf("typ %.20q", typ)
+		return dpopProof{}, c, fmt.Errorf("typ %.20q", typ)
 	}
 	if _, critical := h.ExtraHeaders["crit"]; critical {
-		return proof{}, c, errors.New("crit")
+		return dpopProof{}, c, errors.New("crit")
 	}
 	if h.JSONWebKey == nil || !h.JSONWebKey.IsPublic() || !fits(h.JSONWebKey.Key, h.Algorithm) {
-		return proof{}, c, fmt.Errorf("no public key for %s", h.Algorithm)
+		return dpopProof{}, c, fmt.Errorf("no public key for %s", h.Algorithm)
 	}
 	if err := t.Claims(h.JSONWebKey.Key, &c); err != nil {
-		return proof{}, c, err
+		return dpopProof{}, c, err
 	}
 	if c.ID == "" || len(c.ID) > maxProofID || c.Issued == nil || *c.Issued < 0 || *c.Issued > 1<<40 {
-		return proof{}, c, errors.New("jti or iat is missing or odd")
+		return dpopProof{}, c, errors.New("jti or iat is missing or odd")
 	}
 	thumb, err := h.JSONWebKey.Thumbprint(crypto.SHA256)
 	if err != nil {
-		return proof{}, c, err
+		return dpopProof{}, c, err
 	}
-	return proof{
+	return dpopProof{
 		key: base64.RawURLEncoding.EncodeToString(thumb), algorithm: h.Algorithm, id: c.ID,
 		issued: time.UnixMilli(int64(*c.Issued * 1000)), nonce: c.Nonce, token: c.Token,
 	}, c, nil
@@ -186,7 +186,7 @@ func target(address string) string {
 }
 
 // accept takes a proof of an app once, and tells the app the next nonce where it needs one.
-func (p *Provider) accept(w http.ResponseWriter, r *http.Request, app *broker.App, pr proof) error {
+func (p *Provider) accept(w http.ResponseWriter, r *http.Request, app *broker.App, pr dpopProof) error {
 	if app.DPoPRequired && pr.algorithm == "RS256" {
 		return badProof("RS256 from an app that must prove better") // FAPI 2.0 Security Profile §5.4
 	}

@@ -163,13 +163,16 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 	s.tell = &backchannel.Sender{
 		Store: s.db, Registry: s.registry, Issuer: tokens, Client: egress.Client(out), Now: s.now, Log: s.log, Observe: metrics.Event, Count: metrics.Notice,
 	}
+	known := apis(cfg)
 	door := &op.Provider{
+		APIs: known,
 		Site: s.site, Broker: core, Registry: s.registry, Store: s.db, Issuer: tokens, Keys: s.ring, Now: s.now,
 		Grants: []op.Grant{
-			&op.CodeGrant{Store: s.db, Now: s.now},
+			&op.CodeGrant{Store: s.db, APIs: known, Now: s.now},
 			&op.RefreshGrant{Issuer: tokens, Store: s.db, Now: s.now},
 		},
 	}
+	door.Grants = append(door.Grants, &op.ClientCredentialsGrant{Provider: door})
 	core.Doors[op.Name] = door
 	return door.Register()
 }
@@ -183,7 +186,7 @@ func app(c *config.App) *broker.App {
 		Tokens: broker.Lifetimes{
 			Access: c.Tokens.Access, ID: c.Tokens.ID, Refresh: c.Tokens.Refresh, RefreshCap: c.Tokens.RefreshCap, Code: config.CodeLifetime,
 		},
-		Signing: c.Tokens.Signing,
+		Signing: c.Tokens.Signing, Grants: c.Grants, DPoPRequired: c.DPoP == config.DPoPRequired, DPoPNonce: c.DPoPNonce,
 	}
 	if !c.Public() {
 		sum := sha256.Sum256([]byte(c.Secret.Reveal()))
