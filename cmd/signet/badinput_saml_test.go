@@ -31,7 +31,7 @@ func samlRows() []row {
 	for i := range idptest.SAMLRows {
 		rows = append(rows, samlRow(&idptest.SAMLRows[i]))
 	}
-	for _, more := range [][]row{acsRows(), samlConfigRows(), samlBrowserRows(), samlTenantRows(), samlUserRows(), relayStateRows()} {
+	for _, more := range [][]row{acsRows(), samlConfigRows(), samlBrowserRows(), samlTenantRows(), samlUserRows(), relayStateRows(), samlMetadataRows(), samlEncryptionRows()} {
 		rows = append(rows, more...)
 	}
 	return rows
@@ -166,7 +166,7 @@ func acsRows() []row {
 		return func(req *http.Request, _ url.Values) *http.Request { req.Header.Set(name, value); return req }
 	}
 	return []row{
-		{id: "S-48", name: "a Response at a logout endpoint, of which there is none", status: http.StatusNotFound, reason: "not_found", do: func(w *trial) *page {
+		{id: "S-48", name: "a Response at the logout endpoint", status: http.StatusBadRequest, reason: "wrong_type", do: func(w *trial) *page {
 			_, form := w.atSAML(nil)
 			return w.crossSite("/saml/initech/slo", form)
 		}},
