@@ -51,6 +51,7 @@ var groups = []group{
 	{name: "presets", rows: presetRows, start: newFamousWorld},
 	{name: "session", rows: sessionRows},
 	{name: "logout", rows: logoutRows},
+	{name: "slo", rows: sloRows, edit: []func(string) string{withLogout}},
 	{name: "edge", rows: edgeRows},
 	{name: "guess", rows: guessRows},
 }
