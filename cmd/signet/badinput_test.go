@@ -46,6 +46,8 @@ var groups = []group{
 	{name: "token", rows: tokenRows, edit: []func(string) string{withOddApp}},
 	{name: "refresh", rows: refreshRows},
 	{name: "bearer", rows: bearerRows},
+	{name: "api", rows: apiRows, edit: []func(string) string{withAPIs}},
+	{name: "introspect", rows: introspectRows, edit: []func(string) string{withAPIs}},
 	{name: "saml", rows: samlRows},
 	{name: "oidc", rows: oidcRows, edit: []func(string) string{withRowProviders}},
 	{name: "presets", rows: presetRows, start: newFamousWorld},
