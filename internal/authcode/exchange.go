@@ -3,6 +3,7 @@ package authcode
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -49,8 +50,8 @@ func exchangeError(err error) error {
 		switch {
 		case status >= 500 || status >= 300 && status < 400 || status == http.StatusTooManyRequests:
 			return Broken("token endpoint answers %d", status)
-		case slices.Contains(badCode, refusal.ErrorCode):
-			return providers.Refuse("token_refused", "token endpoint answers %d %s", status, refusal.ErrorCode)
+		case slices.Contains(badCode, refusal.ErrorCode), facebookCode(refusal.Body) == 100:
+			return providers.Refuse("token_refused", "token endpoint answers %d to the code: %s", status, errorWord(refusal.ErrorCode))
 		}
 		// Anything else is between the upstream and us, e.g. invalid_client: the person can do nothing.
 		return &providers.Error{
@@ -61,6 +62,19 @@ func exchangeError(err error) error {
 		return Unreachable("token request", err)
 	}
 	return providers.Refuse("malformed", "token response cannot be read")
+}
+
+// facebookCode is the number of an error of Facebook's, which are objects: 100 is a code that is no good.
+func facebookCode(body []byte) int {
+	var answer struct {
+		Error struct {
+			Code int `json:"code"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(body, &answer) != nil {
+		return 0
+	}
+	return answer.Error.Code
 }
 
 var errFormat = errors.New("not JSON")

@@ -41,6 +41,7 @@ type OIDC struct {
 	server  *http.Server
 	browser *http.Client // a person's
 	manner  OIDCRow      // what it always does, however honest
+	noPKCE  bool         // it makes nothing of RFC 7636
 	// secret tells whether a client secret is good; nil: it must be the one of the options.
 	secret func(string) bool
 	// first are parameters of a person's first way back; nil: there are none.

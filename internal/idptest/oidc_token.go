@@ -31,7 +31,7 @@ func (f *OIDC) token(w http.ResponseWriter, r *http.Request) {
 	f.mu.Unlock()
 	challenge := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
 	if !ok || r.PostFormValue("redirect_uri") != g.redirectURI ||
-		base64.RawURLEncoding.EncodeToString(challenge[:]) != g.challenge {
+		!f.noPKCE && base64.RawURLEncoding.EncodeToString(challenge[:]) != g.challenge {
 		refuse(http.StatusBadRequest, "invalid_grant")
 		return
 	}

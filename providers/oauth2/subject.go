@@ -47,7 +47,7 @@ func plain(value any) any {
 	switch v := value.(type) {
 	case json.Number:
 		f, err := strconv.ParseFloat(string(v), 64)
-		if err != nil || math.Abs(f) > 1<<53 {
+		if err != nil || math.Abs(f) >= 1<<53 {
 			return string(v)
 		}
 		return f
