@@ -140,6 +140,9 @@ func (s *SAML) Metadata() []byte {
 		`</IDPSSODescriptor></EntityDescriptor>`)
 }
 
+// Certificate is what the fake signs with, DER.
+func (s *SAML) Certificate() []byte { return s.key.cert }
+
 func (s *SAML) metadata(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/samlmetadata+xml")
 	w.Write(s.Metadata())
