@@ -49,6 +49,7 @@ var groups = []group{
 	{name: "api", rows: apiRows, edit: []func(string) string{withAPIs}},
 	{name: "introspect", rows: introspectRows, edit: []func(string) string{withAPIs}},
 	{name: "saml", rows: samlRows},
+	{name: "idp-initiated", rows: idpInitiatedRows, edit: []func(string) string{withUnsolicited}},
 	{name: "oidc", rows: oidcRows, edit: []func(string) string{withRowProviders}},
 	{name: "presets", rows: presetRows, start: newFamousWorld},
 	{name: "session", rows: sessionRows},
