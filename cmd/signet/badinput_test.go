@@ -57,6 +57,7 @@ var groups = []group{
 	{name: "slo", rows: sloRows, edit: []func(string) string{withLogout}},
 	{name: "edge", rows: edgeRows},
 	{name: "guess", rows: guessRows},
+	{name: "registry", rows: registryRows, edit: []func(string) string{withLoopback}},
 }
 
 // tally counts ids, not rows.
