@@ -28,7 +28,7 @@ var mayImport = map[string][]string{
 	"broker/token":       {"broker", "broker/keys"},
 	"broker/web":         {"broker", "providers", "templates"},
 	"broker/backchannel": {"broker", "broker/token"},
-	"broker/op":          {"broker", "broker/keys", "broker/token", "broker/web", "providers"},
+	"broker/op":          {"broker", "broker/keys", "broker/token", "broker/web", "internal/jwks", "providers"},
 	"broker/login":       {"broker", "broker/web", "providers", "templates"},
 
 	"providers":              {},
@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 	"store":           {"broker", "broker/keys", "broker/token", "providers", "providers/password"},
 	"store/storetest": {"broker", "broker/keys", "broker/token", "providers", "providers/password", "store"},
 
-	"config":           {"internal/secret"},
+	"config":           {"internal/jwks", "internal/secret"},
 	"config/schemagen": {"config", "internal/secret", "providers", "providers/apple", "providers/github", "providers/google", "providers/microsoft", "providers/oauth2", "providers/oidc", "providers/saml", "providers/social", "providers/password"},
 	"templates":        {},
 	"static":           {},

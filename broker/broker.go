@@ -74,8 +74,8 @@ type Store interface {
 	TakeLogout(ctx context.Context, id string, e Event) error
 
 	// Finish writes the end of a login, all of it or nothing. ErrConflict: the login was finished or changed
-	// meanwhile, the new link exists already, or the user is gone. ErrReplay: one of Once is known, or the
-	// artifact's Request is over.
+	// meanwhile, the new link exists already, the user is gone, or the artifact's Request is over. ErrReplay: one of
+	// Once is known.
 	Finish(ctx context.Context, f Finish) error
 	// Record keeps an event.
 	Record(ctx context.Context, e Event) error

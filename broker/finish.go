@@ -113,8 +113,8 @@ func (b *Broker) reuse(ctx context.Context, l *Login, v Visitor) (Turn, error) {
 	event := b.event(l, v, LoginFinished, "")
 	event.User, event.Session = s.User, s.ID
 	err = b.finish(ctx, Finish{Artifact: artifact, Event: event, Who: v.User})
-	if errors.Is(err, ErrReplay) {
-		return Turn{}, b.refused(ctx, l, v, providers.Refuse("replay", "its request is answered already: %w", err))
+	if errors.Is(err, ErrConflict) {
+		return Turn{}, &Error{Kind: providers.Conflict, Reason: "login_finished", Err: fmt.Errorf("its request is answered already, or its user is gone: %w", err)}
 	} else if err != nil {
 		return Turn{}, err
 	}

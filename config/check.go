@@ -61,6 +61,7 @@ func (k *checker) server() {
 		}
 	}
 	k.certificate()
+	k.clientTLS()
 	for i, p := range k.TrustedProxies {
 		if p.IsValid() && p.Bits() == 0 {
 			k.warn(fmt.Sprintf("trusted_proxies.%d", i), "believes everybody's X-Forwarded headers: anybody can claim any address")
@@ -230,7 +231,7 @@ func (k *checker) apps(providers map[string]bool) {
 func (k *checker) app(a *App, key string) {
 	// A secret that could not be read does not make a public client.
 	public := a.Public() && !k.doc.faulty[key+".secret"] && !k.doc.faulty[key+".secret"+fileSuffix]
-	if !a.Public() && len(a.Secret) < minSecret {
+	if a.Secret != "" && len(a.Secret) < minSecret {
 		k.warn(key+".secret", "has fewer than %d characters; take a long random one", minSecret)
 	}
 	switch {
@@ -253,6 +254,7 @@ func (k *checker) app(a *App, key string) {
 		k.warn(key+".redirect_uris", "is empty: no browser can come back to this app")
 	}
 	k.tokens(&a.Tokens, key+".tokens")
+	k.appAuth(a, key)
 }
 
 // logoutURIs checks where an app is told of ended sessions.

@@ -25,11 +25,12 @@ type Config struct {
 	Database       secret.String  `yaml:"database" doc:"sqlite:FILE or postgres://user:password@host/name"`
 	MasterKeyFile  string         `yaml:"master_key_file" doc:"file with the key that seals secrets in the database: 32 random bytes in base64. Made when missing with SQLite, required with PostgreSQL"`
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies" doc:"addresses or networks of the proxies whose X-Forwarded headers are believed"`
-	Sessions       Sessions       `yaml:"sessions" doc:"how long a browser stays signed in"`
-	Egress         Egress         `yaml:"egress" doc:"where Signet itself may connect to"`
-	Apps           []App          `yaml:"apps" doc:"the OpenID relying parties that sign people in here"`
-	APIs           []API          `yaml:"apis" doc:"the programs that take access tokens made here"`
-	Providers      []Provider     `yaml:"providers" doc:"where people sign in"`
+	ClientTLS
+	Sessions  Sessions   `yaml:"sessions" doc:"how long a browser stays signed in"`
+	Egress    Egress     `yaml:"egress" doc:"where Signet itself may connect to"`
+	Apps      []App      `yaml:"apps" doc:"the OpenID relying parties that sign people in here"`
+	APIs      []API      `yaml:"apis" doc:"the programs that take access tokens made here"`
+	Providers []Provider `yaml:"providers" doc:"where people sign in"`
 
 	// Warnings are what may be meant and is probably not.
 	Warnings Faults `yaml:"-"`
@@ -65,11 +66,12 @@ type App struct {
 	FrontchannelLogoutURI  string        `yaml:"frontchannel_logout_uri" doc:"the app's page that ends its session when the signed-out page loads it (OpenID Connect Front-Channel Logout); on the origin of one of redirect_uris"`
 	FrontchannelSession    bool          `yaml:"frontchannel_logout_session_required" doc:"the app wants iss and sid there; they are always given"`
 	Providers              []string      `yaml:"providers" doc:"ids of the providers its people may use; absent: all"`
-	PKCE                   string        `yaml:"pkce" doc:"required or optional; a public client's is always required"`
-	Tokens                 Tokens        `yaml:"tokens" doc:"what the app's tokens are like"`
-	Grants                 []string      `yaml:"grants" doc:"the grant types it may use: authorization_code, refresh_token, client_credentials; absent: the first two"`
-	DPoP                   string        `yaml:"dpop" doc:"required: its tokens are always bound to a key that it proves (RFC 9449), by something better than RS256; optional: when it proves one"`
-	DPoPNonce              bool          `yaml:"dpop_nonce" doc:"its proofs must carry a nonce of Signet's"`
+	AppAuth
+	PKCE      string   `yaml:"pkce" doc:"required or optional; a public client's is always required"`
+	Tokens    Tokens   `yaml:"tokens" doc:"what the app's tokens are like"`
+	Grants    []string `yaml:"grants" doc:"the grant types it may use: authorization_code, refresh_token, client_credentials; absent: the first two"`
+	DPoP      string   `yaml:"dpop" doc:"required: its tokens are always bound to a key that it proves (RFC 9449), by something better than RS256; optional: when it proves one"`
+	DPoPNonce bool     `yaml:"dpop_nonce" doc:"its proofs must carry a nonce of Signet's"`
 }
 
 // Tokens are an app's lifetimes and algorithm.
@@ -127,5 +129,5 @@ const (
 	PKCEOptional = "optional"
 )
 
-// Public tells whether the app has no secret.
-func (a *App) Public() bool { return a.Secret == "" }
+// Public tells whether the app proves nothing about itself.
+func (a *App) Public() bool { return a.Auth == "none" || a.Auth == "" && a.Secret == "" }

@@ -36,5 +36,5 @@ func answer(request []byte) []step {
 	if len(request) == 0 {
 		return nil
 	}
-	return []step{{sql: `DELETE FROM requests WHERE hash = $1`, args: []any{request}, none: broker.ErrReplay}}
+	return []step{{sql: `DELETE FROM requests WHERE hash = $1`, args: []any{request}, none: broker.ErrConflict}}
 }

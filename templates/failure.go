@@ -77,7 +77,7 @@ var byReason = map[string]cause{
 	"invalid_scope":             appRequest,
 	"unauthorized_client":       appRequest,
 	"unsupported_response_type": appRequest,
-	"invalid_request_uri":       appRequest,
+	"invalid_request_uri":       {"signin", "request_uri", "again"},
 	"invalid_request_object":    appRequest,
 
 	"bad_logout_uri":  redirectURI,

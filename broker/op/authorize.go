@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/signet-broker/signet/broker"
 	"github.com/signet-broker/signet/broker/web"
 )
 
@@ -13,17 +14,19 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	app, req, err := p.target(v)
+	app, err := p.client(v)
 	if err != nil {
 		return err
 	}
 	info := web.RequestInfo(r.Context())
 	info.App = app.ID
-	login, err := p.parse(r.Context(), app, v, &req)
+	a, req, err := p.ask(r.Context(), app, v)
+	var login broker.Login
+	if err == nil {
+		login, err = p.parse(r.Context(), app, a.values, &req)
+	}
 	if err != nil {
-		e := wire(err)
-		info.Reason, info.Err = e.Code, err
-		return p.Site.Next(w, r, p.failure(req, e))
+		return p.refuse(w, r, app, req, err)
 	}
 	if login.Request, err = json.Marshal(req); err != nil {
 		return err
@@ -42,4 +45,19 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return p.Site.Turn(w, r, turn)
+}
+
+// refuse tells the app, or the person where it is not certain that the app would be told.
+func (p *Provider) refuse(w http.ResponseWriter, r *http.Request, app *broker.App, req request, err error) error {
+	if req.RedirectURI == "" {
+		return err
+	}
+	e := wire(err)
+	info := web.RequestInfo(r.Context())
+	info.Reason, info.Err = e.Code, err
+	next, err := p.failure(app.ID, req, e)
+	if err != nil {
+		return err
+	}
+	return p.Site.Next(w, r, next)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/signet-broker/signet/broker"
 	"github.com/signet-broker/signet/broker/keys"
 	"github.com/signet-broker/signet/broker/token"
 )
@@ -37,6 +38,10 @@ type metadata struct {
 	ClaimsParameter     bool     `json:"claims_parameter_supported"`
 	RequestParameter    bool     `json:"request_parameter_supported"`
 	RequestURIParameter bool     `json:"request_uri_parameter_supported"`
+	Pushed              string   `json:"pushed_authorization_request_endpoint"`
+	TokenAuthAlgs       []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	RequestAlgs         []string `json:"request_object_signing_alg_values_supported"`
+	AnswerAlgs          []string `json:"authorization_signing_alg_values_supported"`
 	Backchannel         bool     `json:"backchannel_logout_supported"`
 	BackchannelSession  bool     `json:"backchannel_logout_session_supported"`
 	Frontchannel        bool     `json:"frontchannel_logout_supported"`
@@ -44,7 +49,8 @@ type metadata struct {
 }
 
 func (p *Provider) describe() error {
-	auth := []string{"client_secret_basic", "client_secret_post", "none"}
+	auth := []string{broker.AuthBasic, broker.AuthPost, broker.AuthSecretJWT, broker.AuthPrivateKey, broker.AuthTLS, broker.AuthSelfSigned, broker.AuthNone}
+	algs := []string{"PS256", "ES256", "EdDSA", "RS256"}
 	var grants []string
 	for _, g := range p.Grants {
 		grants = append(grants, g.Type())
@@ -54,7 +60,9 @@ func (p *Provider) describe() error {
 		Issuer:        p.Issuer.URL,
 		Authorization: p.Site.URL("/authorize"), Token: p.Site.URL("/token"), Userinfo: p.Site.URL("/userinfo"),
 		JWKS: p.Site.URL("/jwks"), Revocation: p.Site.URL("/revoke"), Introspection: p.Site.URL("/introspect"), EndSession: p.Site.URL("/logout"),
-		Scopes: token.Scopes, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post"},
+		Scopes: token.Scopes, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post", "jwt", "query.jwt", "form_post.jwt"},
+		Pushed: p.Site.URL("/par"), AnswerAlgs: keys.Algorithms, RequestAlgs: algs, TokenAuthAlgs: append(algs[:len(algs):len(algs)], "HS256"),
+		RequestParameter: true, ClaimsParameter: true,
 		GrantTypes: grants, Subjects: []string{"public"}, IDTokenAlgs: keys.Algorithms,
 		TokenAuth: auth, RevocationAuth: auth,
 		IntrospectionAuth: []string{"client_secret_basic", "client_secret_post"}, IntrospectionAlgs: keys.Algorithms, ProofAlgs: proofAlgorithms,

@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"strings"
+	"slices"
 
 	"github.com/signet-broker/signet/broker"
 	"github.com/signet-broker/signet/providers"
@@ -44,14 +44,23 @@ func (p *Provider) Finish(_ context.Context, l broker.Login, s broker.Session) (
 	if app == nil {
 		return nil, nil, providers.Refuse("unknown_app", "app %q is gone", l.App)
 	}
+	if l.MustACR && !slices.Contains(l.ACR, s.ACR) {
+		// Nothing that the sign-in was not may be said of it; the app asked for no less.
+		next, err := p.failure(app.ID, req, oauth("unmet_authentication_requirements", "the person did not sign in as asked for"))
+		return next, nil, err
+	}
 	secret := rand.Text() + rand.Text()
 	hash := sha256.Sum256([]byte(secret))
 	data, err := json.Marshal(code{req.RedirectURI, req.Challenge, req.Nonce, req.Scope, req.Resources, req.Key, authentication{s.AuthTime.Unix(), s.AMR, s.ACR}})
 	if err != nil {
 		return nil, nil, err
 	}
-	a := &broker.Artifact{Hash: hash[:], App: app.ID, User: s.User, Session: s.ID, Provider: s.Provider, Data: data, Expires: p.Now().Add(app.Tokens.Code)}
-	return p.answer(req, url.Values{"code": {secret}}), a, nil
+	a := &broker.Artifact{
+		Hash: hash[:], App: app.ID, User: s.User, Session: s.ID, Provider: s.Provider, Data: data,
+		Expires: p.Now().Add(app.Tokens.Code), Request: req.Pushed,
+	}
+	next, err := p.answer(app.ID, req, url.Values{"code": {secret}})
+	return next, a, err
 }
 
 // Fail tells the app why there is no code.
@@ -67,30 +76,13 @@ func (p *Provider) Fail(_ context.Context, l broker.Login, reason *broker.Error)
 	case "login_required":
 		e = oauth("login_required", "the person must sign in")
 	}
-	return p.failure(req, e), nil
+	return p.failure(l.App, req, e)
 }
 
-func (p *Provider) failure(req request, e *Error) providers.Next {
+func (p *Provider) failure(app string, req request, e *Error) (providers.Next, error) {
 	v := url.Values{"error": {e.Code}}
 	if e.Description != "" {
 		v.Set("error_description", e.Description)
 	}
-	return p.answer(req, v)
-}
-
-// answer sends an authorization response to the app. iss is in each, so that the app can tell who answers
-// (RFC 9207).
-func (p *Provider) answer(req request, v url.Values) providers.Next {
-	v.Set("iss", p.Issuer.URL)
-	if req.State != "" {
-		v.Set("state", req.State)
-	}
-	if req.ResponseMode == "form_post" {
-		return providers.Post{URL: req.RedirectURI, Fields: v}
-	}
-	separator := "?"
-	if strings.Contains(req.RedirectURI, "?") {
-		separator = "&"
-	}
-	return providers.Redirect{URL: req.RedirectURI + separator + v.Encode()}
+	return p.answer(app, req, v)
 }

@@ -8,6 +8,7 @@ package op
 
 import (
 	"context"
+	"crypto/x509"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -43,12 +44,20 @@ type Provider struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 
+	Requests RequestStore
+	// ClientCAs are the authorities whose certificates tls_client_auth takes; nil: none.
+	ClientCAs *x509.CertPool
+
+	guesses   limiter // wrong credentials
+	pushes    limiter // pushed requests
 	grants    map[string]Grant
 	discovery []byte
 }
 
 // Register adds the endpoints.
 func (p *Provider) Register() error {
+	p.guesses.most, p.guesses.period = maxGuesses, time.Minute
+	p.pushes.most, p.pushes.period = maxPushes, time.Minute
 	p.grants = map[string]Grant{}
 	for _, g := range p.Grants {
 		p.grants[g.Type()] = g
@@ -62,6 +71,7 @@ func (p *Provider) Register() error {
 	s.Page("GET /logout", p.logout)
 	s.Page("POST /logout", p.logout)
 	s.API("POST /token", p.token)
+	s.API("POST /par", p.push)
 	s.API("GET /userinfo", p.userinfo)
 	s.API("POST /userinfo", p.userinfo)
 	s.API("POST /revoke", p.revoke)

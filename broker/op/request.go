@@ -19,7 +19,8 @@ import (
 // request is an authentication request (OpenID Connect Core §3.1.2.1), as the login remembers it.
 type request struct {
 	RedirectURI  string   `json:"redirect_uri"`
-	ResponseMode string   `json:"response_mode,omitempty"` // query or form_post
+	ResponseMode string   `json:"response_mode,omitempty"` // see mode
+	Pushed       []byte   `json:"pushed,omitempty"`        // broker.Request.Hash of what it came in (RFC 9126)
 	State        string   `json:"state,omitempty"`
 	Nonce        string   `json:"nonce,omitempty"`
 	Scope        []string `json:"scope"`
@@ -45,38 +46,40 @@ var once = append([]string{
 	"id_token_hint", "login_hint", "acr_values", "claims", "code_challenge", "code_challenge_method", "dpop_jkt", "request", "request_uri", "registration",
 }, hints...)
 
-// target finds the app and where its answer goes. As long as those two are not certain, nothing is
-// redirected (RFC 9700 §4.11): a person sees the error.
-func (p *Provider) target(v url.Values) (*broker.App, request, error) {
+// client finds the app.
+func (p *Provider) client(v url.Values) (*broker.App, error) {
 	id, err := web.Single(v, "client_id")
 	if err != nil {
-		return nil, request{}, err
+		return nil, err
 	}
 	app := p.Registry.App(id)
 	if app == nil {
-		return nil, request{}, providers.Refuse("unknown_app", "client_id %.80q", id)
+		return nil, providers.Refuse("unknown_app", "client_id %.80q", id)
 	}
+	return app, nil
+}
+
+// target finds where the app's answer goes. As long as that is not certain, nothing is redirected (RFC 9700
+// §4.11): a person sees the error.
+func (p *Provider) target(app *broker.App, v url.Values) (request, error) {
 	uri, err := web.Single(v, "redirect_uri")
 	if err != nil {
-		return nil, request{}, err
+		return request{}, err
 	}
 	if !slices.ContainsFunc(app.RedirectURIs, func(registered string) bool { return matchRedirect(registered, uri) }) {
-		return nil, request{}, providers.Refuse("bad_redirect_uri", "app %q, redirect_uri %.200q", app.ID, uri)
+		return request{}, providers.Refuse("bad_redirect_uri", "app %q, redirect_uri %.200q", app.ID, uri)
 	}
 	if state := v.Get("state"); len(state) > maxState || !utf8.ValidString(state) {
-		return nil, request{}, providers.Refuse("invalid_request", "state of %d bytes that cannot come back as it is", len(state))
+		return request{}, providers.Refuse("invalid_request", "state of %d bytes that cannot come back as it is", len(state))
 	}
-	req := request{RedirectURI: uri, ResponseMode: "query"}
+	req := request{RedirectURI: uri, ResponseMode: mode(v, uri)}
 	if len(v["state"]) == 1 {
 		req.State = v.Get("state")
 	}
-	if len(v["response_mode"]) == 1 && v.Get("response_mode") == "form_post" && webAddress(uri) {
-		if strings.ContainsAny(req.State, "\x00\r\n") {
-			return nil, request{}, providers.Refuse("invalid_request", "state that no form brings back as it is")
-		}
-		req.ResponseMode = "form_post"
+	if req.ResponseMode == "form_post" && strings.ContainsAny(req.State, "\x00\r\n") {
+		return request{}, providers.Refuse("invalid_request", "state that no form brings back as it is")
 	}
-	return app, req, nil
+	return req, nil
 }
 
 // webAddress tells whether a page can submit a form to an address: not to an app of the person's machine.
@@ -130,6 +133,9 @@ func (p *Provider) parse(ctx context.Context, app *broker.App, v url.Values, req
 			return l, err
 		}
 	}
+	if err := authenticationContext(v, &l); err != nil {
+		return l, err
+	}
 	if req.Nonce = v.Get("nonce"); len(req.Nonce) > maxNonce || !utf8.ValidString(req.Nonce) {
 		return l, oauth("invalid_request", "nonce must be UTF-8 of at most %d bytes", maxNonce)
 	}
@@ -146,9 +152,9 @@ func (p *Provider) parse(ctx context.Context, app *broker.App, v url.Values, req
 func unsupported(v url.Values, _ *broker.App, _ *request) error {
 	switch {
 	case v.Get("request") != "":
-		return oauth("request_not_supported", "request objects are not supported")
+		return oauth("request_not_supported", "the app has no keys to sign requests with")
 	case v.Get("request_uri") != "":
-		return oauth("request_uri_not_supported", "request_uri is not supported")
+		return oauth("request_uri_not_supported", "request_uri is only for pushed requests")
 	case v.Get("registration") != "":
 		return oauth("registration_not_supported", "registration is not supported")
 	case len(v.Get("claims")) > maxClaims:
@@ -162,15 +168,15 @@ func responseType(v url.Values, _ *broker.App, req *request) error {
 		return oauth("unsupported_response_type", "response_type must be code")
 	}
 	switch mode := v.Get("response_mode"); mode {
-	case "", "query":
+	case "", "query", "jwt", "query.jwt":
 		return nil
-	case "form_post":
+	case "form_post", "form_post.jwt":
 		if req.ResponseMode != mode {
-			return oauth("invalid_request", "response_mode=form_post needs a redirect_uri of http or https")
+			return oauth("invalid_request", "response_mode=%s needs a redirect_uri of http or https", mode)
 		}
 		return nil
 	}
-	return oauth("invalid_request", "response_mode must be query or form_post")
+	return oauth("invalid_request", "response_mode must be query, form_post, jwt, query.jwt or form_post.jwt")
 }
 
 var challengeForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)

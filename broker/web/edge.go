@@ -28,8 +28,10 @@ type Info struct {
 	Logout    bool   // it is about a sign-out
 	Browser   []byte // Visitor.Browser, when the answer to this request gives it its cookie
 	User      string
-	Reason    string // why it was refused
-	Err       error  // the same for the log
+	// Certificate is the SHA-256 of the certificate that an app has proven by TLS; nil: none.
+	Certificate []byte
+	Reason      string // why it was refused
+	Err         error  // the same for the log
 }
 
 type infoKey struct{}

@@ -25,8 +25,11 @@ type Site struct {
 	Pages    *templates.Pages
 	Sessions *Sessions
 	Trusted  []netip.Prefix // proxies whose X-Forwarded-For is believed
-	Metrics  *Metrics
-	Log      *slog.Logger
+	// CertificateHeader names the header in which a trusted proxy says which certificate its caller has
+	// proven; "": none does.
+	CertificateHeader string
+	Metrics           *Metrics
+	Log               *slog.Logger
 
 	mux  http.ServeMux
 	csrf http.CrossOriginProtection

@@ -189,7 +189,7 @@ func parameterRows() []row {
 	for _, t := range []string{"", "token", "id_token", "code id_token", "id_token token", "none", "CODE", "code code", "code "} {
 		rows = append(rows, told("P-14", "response_type "+t, url.Values{"response_type": {t}}, "unsupported_response_type"))
 	}
-	for _, m := range []string{"fragment", "query.jwt", "web_message", "FORM_POST"} {
+	for _, m := range []string{"fragment", "fragment.jwt", "web_message", "FORM_POST", "query.JWT"} {
 		rows = append(rows, told("P-14", "response_mode "+m, url.Values{"response_mode": {m}}, "invalid_request"))
 	}
 	none := url.Values{"prompt": {"none"}}

@@ -78,6 +78,7 @@ func (s *signet) listen(cfg *config.Config) (*servers, error) {
 		if sv.public.TLSConfig, err = serveTLS(cfg.TLS, s.log); err != nil {
 			return nil, err
 		}
+		askCertificates(cfg, sv.public.TLSConfig)
 	}
 	if err := sv.socket(cfg.Listen, "listen"); err != nil {
 		return nil, err

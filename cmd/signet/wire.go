@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -152,7 +151,7 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 		Sessions: broker.SessionLimits{Idle: cfg.Sessions.Idle, Absolute: cfg.Sessions.Absolute},
 	}
 	s.site = &web.Site{
-		Issuer: issuer, Broker: core, Pages: pages, Metrics: metrics, Log: s.log, Trusted: cfg.TrustedProxies,
+		Issuer: issuer, Broker: core, Pages: pages, Metrics: metrics, Log: s.log, Trusted: cfg.TrustedProxies, CertificateHeader: cfg.ClientCertificateHeader,
 		Sessions: &web.Sessions{Store: s.db, Secure: issuer.Scheme == "https", MaxAge: cfg.Sessions.Absolute},
 	}
 	s.site.Static("/static/", static.Handler())
@@ -167,6 +166,7 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 	door := &op.Provider{
 		APIs: known,
 		Site: s.site, Broker: core, Registry: s.registry, Store: s.db, Issuer: tokens, Keys: s.ring, Now: s.now,
+		Requests: s.db, ClientCAs: cfg.ClientCAs,
 		Grants: []op.Grant{
 			&op.CodeGrant{Store: s.db, APIs: known, Now: s.now},
 			&op.RefreshGrant{Issuer: tokens, Store: s.db, Now: s.now},
@@ -188,10 +188,7 @@ func app(c *config.App) *broker.App {
 		},
 		Signing: c.Tokens.Signing, Grants: c.Grants, DPoPRequired: c.DPoP == config.DPoPRequired, DPoPNonce: c.DPoPNonce,
 	}
-	if !c.Public() {
-		sum := sha256.Sum256([]byte(c.Secret.Reveal()))
-		a.SecretHashes = [][]byte{sum[:]}
-	}
+	a.SecretHashes = secretHashes(c)
 	return a
 }
 

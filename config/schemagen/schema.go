@@ -60,6 +60,7 @@ var (
 		reflect.TypeFor[config.Provider](): {"id", "kind"},
 	}
 	choices = map[string][]any{
+		"apps.auth":           {"client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "none"},
 		"apps.pkce":           {config.PKCERequired, config.PKCEOptional},
 		"apps.tokens.signing": {"RS256", "ES256", "EdDSA"},
 		"apps.dpop":           {config.DPoPOptional, config.DPoPRequired},

@@ -29,7 +29,7 @@ func testRequests(t *testing.T, b *bench) {
 	_, err = b.db.Request(ctx, r.Hash)
 	want(t, "Request that is answered", err, broker.ErrNotFound)
 	before := b.content(t)
-	want(t, "Finish of an answered request", b.db.Finish(ctx, second), broker.ErrReplay)
+	want(t, "Finish of an answered request", b.db.Finish(ctx, second), broker.ErrConflict)
 	same(t, "the database after it", b.content(t), before)
 }
 

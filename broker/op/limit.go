@@ -1,0 +1,77 @@
+package op
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// What one app may do in a minute, as seen at one address of one node.
+const (
+	maxGuesses = 100
+	maxPushes  = 6000
+)
+
+// maxCallers bounds a limiter's memory. Beyond it nobody more is counted: what is limited is too long to be
+// guessed, the limit only keeps the load and the log down.
+const maxCallers = 50_000
+
+// caller is an app as seen at one network address, so that a stranger locks out nobody but themselves.
+type caller struct {
+	app  string
+	from netip.Prefix
+}
+
+// callerOf takes an IPv4 address, or the /64 that one gets with IPv6.
+func callerOf(app string, addr netip.Addr) caller {
+	bits := addr.BitLen()
+	if addr.Is6() {
+		bits = 64
+	}
+	from, err := addr.WithZone("").Prefix(bits)
+	if err != nil {
+		return caller{app: app}
+	}
+	return caller{app, from}
+}
+
+// limiter counts what a caller does in a period. Its zero value counts nothing yet.
+type limiter struct {
+	most   int
+	period time.Duration
+
+	mu    sync.Mutex
+	since time.Time
+	of    map[caller]int
+}
+
+// wait is how long a caller has to wait who has done it too often; 0: not at all.
+func (l *limiter) wait(c caller, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.of) == 0 {
+		return 0
+	}
+	l.turn(now)
+	if l.of[c] < l.most {
+		return 0
+	}
+	return l.since.Add(l.period).Sub(now).Truncate(time.Second) + time.Second
+}
+
+// note counts one more.
+func (l *limiter) note(c caller, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.turn(now)
+	if n, known := l.of[c]; known || len(l.of) < maxCallers {
+		l.of[c] = n + 1
+	}
+}
+
+// turn begins a new period when it is time; l.mu is held.
+func (l *limiter) turn(now time.Time) {
+	if age := now.Sub(l.since); l.of == nil || age < 0 || age >= l.period {
+		l.since, l.of = now, map[caller]int{}
+	}
+}
