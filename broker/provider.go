@@ -56,6 +56,9 @@ func Ready(o *Opened) *Opener {
 	return r
 }
 
+// IsOpen tells whether it has been opened.
+func (o *Opener) IsOpen() bool { return o.done.Load() != nil }
+
 // Open returns what is opened: the same each time. It does not wait for the upstream.
 func (o *Opener) Open(ctx context.Context) (*Opened, error) {
 	if got := o.done.Load(); got != nil {

@@ -59,6 +59,9 @@ func (w *Watch) Round(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if p.Registered && !p.IsOpen() {
+			continue // there may be thousands that nobody uses, and none is opened for this
+		}
 		o, err := p.Open(ctx)
 		if err != nil {
 			w.Log.Warn("the provider cannot be opened", "provider", p.ID, "error", err)
@@ -90,7 +93,7 @@ func (w *Watch) tell(ctx context.Context, p *Provider, f providers.Finding) {
 		return
 	}
 	id := fmt.Sprintf("%s %s %d %d", p.ID, f.Name, f.Expires.Unix(), days)
-	err := w.Store.Remember(ctx, "watch", id, f.Expires.Add(60*day))
+	err := w.Store.Remember(ctx, "@watch", id, f.Expires.Add(60*day))
 	switch {
 	case errors.Is(err, ErrReplay):
 		return

@@ -22,6 +22,7 @@ type providerCommand struct {
 	Add     providerAdd     `cmd:"" help:"Register a provider beside those of the configuration file. Running brokers offer it within seconds."`
 	List    providerList    `cmd:"" help:"List all providers, those of the configuration file too."`
 	Show    providerShow    `cmd:"" help:"Show a provider without its secrets."`
+	Check   providerCheck   `cmd:"" help:"Try each provider as far as that goes without a person, and say what to change."`
 	Disable providerDisable `cmd:"" help:"Let nobody in by a provider, also not who is signing in just now."`
 	Enable  providerEnable  `cmd:"" help:"Let people in by a provider again."`
 	Remove  providerRemove  `cmd:"" help:"Remove a provider, and the domains that were proven for it. The people who came by it stay known."`

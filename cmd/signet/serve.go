@@ -129,6 +129,7 @@ func (sv *servers) run(ctx context.Context, log *slog.Logger) error {
 	defer stop()
 	go sv.signet.ring.Run(background)
 	go sv.signet.registry.run(background)
+	go sv.signet.watch().Run(background)
 	go sv.signet.sweep(background)
 	told := make(chan struct{})
 	telling, hush := context.WithCancel(background)
