@@ -241,3 +241,18 @@ func TestLogoutResponseWithoutASignOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) { wantReason(t, err, "state_invalid") })
 	}
 }
+
+// TestLogoutFormWithSomethingTwice: two readers would take different ones.
+func TestLogoutFormWithSomethingTwice(t *testing.T) {
+	b := openTest(t, nil)
+	for _, twice := range []url.Values{
+		{"SAMLRequest": {"PHgvPg=="}}, {"RelayState": {"a", "b"}}, {"SAMLResponse": {"PHgvPg=="}}, {"SAMLart": {"AAQAAA"}},
+	} {
+		reply := bindings["post"](t, b.idp.LogoutRequest(oursSLO, "peter"))
+		for name, values := range twice {
+			reply.Values[name] = append(reply.Values[name], values...)
+		}
+		_, err := b.p.ReceiveLogout(t.Context(), reply, nil)
+		wantReason(t, err, "malformed")
+	}
+}
