@@ -57,13 +57,14 @@ SELECT $1, $2, u.id, u.epoch, $4, $5, $6, $7, $8 FROM users u WHERE u.id = $3 AN
 // errSpent says that an artifact is not good, whyever.
 var errSpent = errors.New("artifact not good")
 
-// spend takes a good artifact for a family. Of two who try, one finds it.
+// spend takes a good artifact for a family. Of two who try, one finds it. Its session is held meanwhile, so that
+// whoever ends it finds the family.
 func (db *DB) spend(hash []byte, family string) step {
 	now := db.now()
 	return step{
 		sql: `UPDATE artifacts SET family = $2 WHERE hash = $1 AND family = '' AND expires > $3
 AND epoch = (SELECT u.epoch FROM users u WHERE u.id = artifacts.user_id AND u.disabled = 0)
-AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = artifacts.session AND s.epoch = artifacts.epoch AND s.idle > $4 AND s.ends > $5)`,
+AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = artifacts.session AND s.epoch = artifacts.epoch AND s.idle > $4 AND s.ends > $5 /* share */)`,
 		args: []any{hash, family, now, now, now},
 		none: errSpent,
 	}

@@ -149,11 +149,16 @@ func (d *postgresDB) write(ctx context.Context, o op) error {
 // guarded makes a statement fail that touches no row, if the operation is to fail then: by a division by
 // zero, which every server of this protocol knows.
 func guarded(s step) string {
+	sql := strings.Replace(s.sql, share, "FOR SHARE", 1)
 	if s.none == nil {
-		return s.sql
+		return sql
 	}
-	return `WITH touched AS (` + s.sql + ` RETURNING 1) SELECT 1 / COUNT(*) FROM touched`
+	return `WITH touched AS (` + sql + ` RETURNING 1) SELECT 1 / COUNT(*) FROM touched`
 }
+
+// share stands where a row that is read must stay as it is until the operation is written. SQLite, which
+// writes one operation after the other, takes it for a comment.
+const share = "/* share */"
 
 const divisionByZero = "22012"
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/signet-broker/signet/broker"
+	"github.com/signet-broker/signet/providers"
 )
 
 // testFaults has each statement of the operations that matter fail in turn.
@@ -23,6 +24,7 @@ func testFaults(t *testing.T, b *bench) {
 	_, rotate := b.family(t, true)
 	replay, _ := b.family(t, true)
 	parked := b.login(t)
+	upstream, _ := b.family(t, false)
 
 	for _, c := range []struct {
 		name   string
@@ -31,7 +33,7 @@ func testFaults(t *testing.T, b *bench) {
 		done   error // when nothing fails
 	}{
 		{"Finish", []string{
-			"logins UPDATE", "once INSERT", "users INSERT", "links INSERT", "sessions DELETE", "families UPDATE", "sessions INSERT", "artifacts INSERT", "events INSERT",
+			"logins UPDATE", "once INSERT", "users INSERT", "links INSERT", "sessions DELETE", "families UPDATE", "notices INSERT", "sessions INSERT", "artifacts INSERT", "events INSERT",
 		}, func() error { return b.db.Finish(ctx, finish) }, nil},
 		{"Redeem", []string{"artifacts UPDATE", "families INSERT", "events INSERT"}, func() error {
 			return b.db.Redeem(ctx, redeem.Artifact.Hash, Family(b.now(), redeem.Session), event("x"), event("y"))
@@ -42,6 +44,10 @@ func testFaults(t *testing.T, b *bench) {
 		{"Rotate", []string{"families UPDATE"}, func() error { return b.db.Rotate(ctx, rotate.ID, 1, b.now(), until) }, nil},
 		{"UpdateLogin", []string{"logins UPDATE", "once INSERT"}, func() error { return b.db.UpdateLogin(ctx, parked, once("a2", until)) }, nil},
 		{"EndSession", []string{"sessions DELETE", "events INSERT"}, func() error { return b.db.EndSession(ctx, redeem.Session.ID, event("x")) }, nil},
+		{"EndUpstream", []string{"once INSERT", "sessions UPDATE", "families UPDATE", "notices INSERT", "sessions DELETE", "events INSERT"}, func() error {
+			_, err := b.db.EndUpstream(ctx, "corp", providers.SignOut{Handle: upstream.User.ID, Once: once("a3", until)}, event("x"))
+			return err
+		}, nil},
 		{"SetDisabled", []string{"users UPDATE", "events INSERT"}, func() error {
 			return b.db.SetDisabled(ctx, redeem.User.ID, true, event("x"))
 		}, nil},

@@ -40,7 +40,7 @@ func User(now time.Time) broker.User {
 // Finish is the end of a login of a user, who is added when isNew. login may be nil.
 func Finish(now time.Time, login *broker.Login, u broker.User, isNew bool) broker.Finish {
 	s := &broker.Session{
-		ID: rand.Text(), Hash: Hash(rand.Text()), User: u.ID, Provider: "corp", Subject: u.ID, Upstream: "idp-7", AuthTime: now,
+		ID: rand.Text(), Hash: Hash(rand.Text()), User: u.ID, Provider: "corp", Subject: u.ID, Upstream: "idp-7", Handle: u.ID, AuthTime: now,
 		AMR: []string{"pwd", "otp"}, ACR: "high", Created: now, Seen: now, Idle: now.Add(12 * time.Hour), Ends: now.Add(168 * time.Hour),
 	}
 	a := &broker.Artifact{
