@@ -69,6 +69,15 @@ func (p *Provider) bearerProves(w http.ResponseWriter, r *http.Request, a token.
 	case a.Key == "" || scheme == "bearer":
 		return badToken(fmt.Errorf("by scheme %s, bound to key %q", scheme, a.Key))
 	}
+	err := p.holds(w, r, a, raw)
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return e.at(http.StatusUnauthorized)
+	}
+	return err
+}
+
+// holds checks the proof that goes with a bound access token.
+func (p *Provider) holds(w http.ResponseWriter, r *http.Request, a token.Access, raw string) error {
 	pr, err := p.proof(r)
 	if err != nil {
 		return err
@@ -76,16 +85,11 @@ func (p *Provider) bearerProves(w http.ResponseWriter, r *http.Request, a token.
 	sum := sha256.Sum256([]byte(raw))
 	switch {
 	case pr.token != base64.RawURLEncoding.EncodeToString(sum[:]):
-		return badProof("made for another access token").at(http.StatusUnauthorized)
+		return badProof("made for another access token")
 	case pr.key != a.Key:
 		return badToken(fmt.Errorf("proof by key %q, bound to %q", pr.key, a.Key))
 	}
-	err = p.accept(w, r, p.Registry.App(a.Family.App), pr)
-	var e *Error
-	if errors.As(err, &e) {
-		return e.at(http.StatusUnauthorized)
-	}
-	return err
+	return p.accept(w, r, p.Registry.App(a.Family.App), pr)
 }
 
 // proof reads the proof of a request and checks what the request and the clock can tell (RFC 9449 §4.3).
