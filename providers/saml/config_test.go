@@ -76,6 +76,14 @@ func TestCheck(t *testing.T) {
 			c.Certificates[0] += "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
 		}, "certificates.0"},
 		"certificate file missing": {func(c *Config) { byHand(c); c.CertificateFiles = []string{file + "x"} }, "certificate_files.0"},
+		"contexts":                 {func(c *Config) { byHand(c); c.AuthnContext = []string{"urn:x", "strong"} }, "authn_context.1"},
+		"comparison":               {func(c *Config) { byHand(c); c.AuthnContextComparison = "better" }, "authn_context_comparison"},
+		"signer without metadata":  {func(c *Config) { byHand(c); c.MetadataCert = good }, "metadata_cert"},
+		"authority without a URL":  {func(c *Config) { c.MetadataFile, c.CA = file, good }, "ca"},
+		"signer and authority":     {func(c *Config) { c.MetadataURL, c.CA, c.MetadataCert = "https://idp.example", good, good }, ""},
+		"signer twice":             {func(c *Config) { c.MetadataURL, c.MetadataCert, c.MetadataCertFile = "https://idp.example", good, file }, "metadata_cert_file"},
+		"authority that is none":   {func(c *Config) { c.MetadataURL, c.CAFile = "https://idp.example", file }, "ca_file"},
+		"overlap":                  {func(c *Config) { byHand(c); c.Overlap = 8 * 24 * time.Hour }, "certificate_overlap"},
 		"transient alone":          {func(c *Config) { byHand(c); c.NameIDFormat = formatTransient }, "name_id_format"},
 		"transient and attribute":  {func(c *Config) { byHand(c); c.NameIDFormat, c.SubjectAttribute = formatTransient, "uid" }, ""},
 	} {

@@ -43,10 +43,15 @@ func TestCBC(t *testing.T) {
 		{"not allowed", false, cbc(aes128, true, nil), "weak_alg"},
 		{"unsigned Response", true, cbc(aes128, false, nil), "weak_alg"},
 		{"not in blocks (S-136)", true, cbc(aes128, true, cut(17)), "decrypt_failed"},
+		{"not in blocks, and long (S-136)", true, cbc(aes128, true, cut(40)), "decrypt_failed"},
 		{"IV alone (S-136)", true, cbc(aes128, true, cut(16)), "decrypt_failed"},
 		{"less than an IV (S-136)", true, cbc(aes128, true, cut(7)), "decrypt_failed"},
 		{"nothing (S-136)", true, cbc(aes128, true, cut(0)), "decrypt_failed"},
 		{"padding changed (S-139)", true, cbc(aes128, true, flip(-17)), "decrypt_failed"},
+		{"padding longer than all (S-139)", true, func(a *idptest.Answer) {
+			cbc(aes128, true, flip(-17))(a)
+			a.Encryption.Plain = func([]byte) []byte { return []byte("x") }
+		}, "decrypt_failed"},
 		{"XML changed (S-139)", true, cbc(aes128, true, flip(17)), "decrypt_failed"},
 		{"triple DES all the same (S-138)", true, cbc(nsEnc+"tripledes-cbc", true, nil), "weak_alg"},
 	} {
