@@ -64,12 +64,13 @@ func (p *provider) problem(err error) string {
 }
 
 func (p *provider) inspectMetadata(idp *identityProvider) providers.Finding {
-	from := p.source.url
+	// What is fetched is made anew before its end, again and again: only what lies in a file stops for good.
+	from, expires := p.source.url, time.Time{}
 	if p.source.fixed != nil {
-		from = "the configuration"
+		from, expires = "the configuration", idp.goodUntil
 	}
 	return providers.Finding{
-		Name: "metadata", Expires: idp.goodUntil,
+		Name: "metadata", Expires: expires,
 		Detail: fmt.Sprintf("identity provider %s from %s, signing certificates: %d", idp.entityID, from, len(idp.certs)),
 	}
 }
@@ -104,18 +105,18 @@ func (p *provider) inspectOurs(ctx context.Context) []providers.Finding {
 		if err != nil {
 			continue
 		}
-		what := "our own, in use"
+		what, expires := "our own, in use", c.NotAfter
 		switch {
 		case i > 0 && predates(own, certs[0]):
-			what = "our own former one"
+			what, expires = "our own former one", time.Time{}
 		case i > 0:
 			what = "our own next one"
 		}
 		f := providers.Finding{
-			Name: "certificate", Expires: c.NotAfter,
+			Name: "certificate", Expires: expires,
 			Detail: fmt.Sprintf("%s, SHA-256 %s", what, fingerprints([]*x509.Certificate{c})[0]),
 		}
-		if p.env.Now().After(c.NotAfter) {
+		if !expires.IsZero() && p.env.Now().After(expires) {
 			f.Problem = "our own certificate has expired: make another with signet keys rotate --use saml"
 		}
 		findings = append(findings, f)
