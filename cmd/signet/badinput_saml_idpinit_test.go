@@ -134,9 +134,9 @@ func unsolicitedAnswerRows() []row {
 			return b.post(acs, form)
 		}),
 		bad("S-1", "begun there, not signed", "sig_missing", func(a *idptest.Answer) { a.SignAssertion = nil }),
-		bad("S-101", "begun there, for another service", "bad_audience", func(a *idptest.Answer) { a.In("Conditions/AudienceRestriction/Audience").SetText("https://evil.test") }),
-		bad("S-104", "begun there, posted to another address", "bad_recipient", func(a *idptest.Answer) { a.In(confirmation).CreateAttr("Recipient", "https://evil.test/acs") }),
-		bad("S-113", "begun there, ten minutes ago", "stale", func(a *idptest.Answer) {
+		bad("S-87", "begun there, for another service", "bad_audience", func(a *idptest.Answer) { a.In("Conditions/AudienceRestriction/Audience").SetText("https://evil.test") }),
+		bad("S-91", "begun there, posted to another address", "bad_recipient", func(a *idptest.Answer) { a.In(confirmation).CreateAttr("Recipient", "https://evil.test/acs") }),
+		bad("S-104", "begun there, ten minutes ago", "stale", func(a *idptest.Answer) {
 			a.Response.CreateAttr("IssueInstant", a.At(-10*time.Minute))
 			a.Assertion.CreateAttr("IssueInstant", a.At(-10*time.Minute))
 		}),
