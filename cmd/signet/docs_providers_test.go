@@ -46,10 +46,17 @@ func TestProviderPagesCanBePasted(t *testing.T) {
 		if len(blocks) == 0 {
 			t.Errorf("%s has nothing to paste", filepath.Base(name))
 		}
+		last := ""
 		for _, block := range blocks {
+			whole := "" // what a block that begins with a blank goes on with
+			if strings.HasPrefix(block[1], " ") {
+				whole = last
+			} else {
+				last = block[1]
+			}
 			t.Run(filepath.Base(name), func(t *testing.T) {
 				dir := t.TempDir()
-				config := block[1]
+				config := whole + block[1]
 				if strings.HasPrefix(config, "providers:") {
 					config = aroundProviders + config
 				}
