@@ -25,6 +25,7 @@ type Config struct {
 	ClientSecret    secret.String `yaml:"client_secret" doc:"the value of a client secret, not its id"`
 	Scopes          []string      `yaml:"scopes" doc:"what is asked for; openid always is"`
 	VerifiedDomains []string      `yaml:"verified_domains" doc:"with one tenant: e-mail domains that it owns. An address in them is taken as verified"`
+	Logout          bool          `yaml:"logout" doc:"who signs out here is signed out at Microsoft too"`
 	Prompt          string        `yaml:"prompt" doc:"what Microsoft is asked to show, e.g. select_account"`
 	AuthTimeFromIat bool          `yaml:"auth_time_from_iat" doc:"where the optional claim auth_time is not set up: take the time at which the ID token was made. It then cannot be told whether people who must sign in again really did"`
 }
@@ -86,6 +87,6 @@ func (c *Config) Check() []providers.Fault {
 func (c *Config) oidc() oidc.Config {
 	o := oidc.Defaults()
 	o.Issuer, o.ClientID, o.ClientSecret, o.Scopes, o.Prompt = issuerOf(c.Tenant), c.ClientID, c.ClientSecret, c.Scopes, c.Prompt
-	o.Algs, o.TokenAuth, o.AuthTimeFromIat = []string{"RS256"}, "client_secret_post", c.AuthTimeFromIat
+	o.Algs, o.TokenAuth, o.AuthTimeFromIat, o.Logout = []string{"RS256"}, "client_secret_post", c.AuthTimeFromIat, c.Logout
 	return o
 }

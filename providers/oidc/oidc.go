@@ -4,8 +4,8 @@
 // Read it in the order of a login: begin.go sends the person out, callback.go reads what the browser
 // brought back, exchange.go trades the code for tokens (clientauth.go proves who we are), idtoken.go decides
 // whether the ID token may be believed, and userinfo.go adds what it left out. logout.go is how sign-outs
-// travel. config.go is what an operator says; presets add their Options to it. metadata.go and keys.go hold what the upstream
-// publishes about itself, each kept by a jwks.Document, so that a login costs one request.
+// travel. config.go is what an operator says; presets add their Options to it. metadata.go and keys.go hold
+// what the upstream publishes about itself, each kept by a jwks.Document, so that a login costs one request.
 package oidc
 
 import (
