@@ -141,6 +141,23 @@ func testNotices(t *testing.T, b *bench) {
 	same(t, "notices of one app at once", len(lease(10, 3)), 3)
 	same(t, "notices at once", len(lease(1, 3)), 1)
 
+	// Who took part in a session is known to its end, also when that was put off.
+	f = b.signedIn(t)
+	fam := Family(b.now(), f.Session)
+	fam.Expires, fam.Ends = b.now().Add(time.Hour), b.now().Add(time.Hour)
+	want(t, "Redeem", b.db.Redeem(ctx, f.Artifact.Hash, fam, event("x"), event("y")), nil)
+	b.advance(100 * time.Hour)
+	again := Finish(b.now(), nil, *f.User, false)
+	again.Session.ID, again.Artifact.Session, again.EndSession = f.Session.ID, f.Session.ID, f.Session.ID
+	want(t, "Finish again", b.db.Finish(ctx, again), nil)
+	for _, apps := range []int{1, 0} {
+		b.advance(84 * time.Hour)
+		want(t, "Sweep", b.db.Sweep(ctx, b.now()), nil)
+		got, err := b.db.SessionApps(ctx, f.Session.ID)
+		want(t, "SessionApps", err, nil)
+		same(t, "apps of a session that was put off", len(got), apps)
+	}
+
 	// A user's end is that of all their sessions, and only of theirs.
 	f, _ = b.family(t, false)
 	before := b.count(t, "notices")
