@@ -14,8 +14,13 @@ import (
 	"github.com/signet-broker/signet/providers/providertest"
 )
 
-// open opens a provider on an Internet of its own.
+// open opens a provider of a tenant on an Internet of its own.
 func open(t *testing.T, tenant string) (providers.Provider, *idptest.OIDC) {
+	t.Helper()
+	return openWith(t, func(c *Config) { c.Tenant = tenant })
+}
+
+func openWith(t *testing.T, change func(c *Config)) (providers.Provider, *idptest.OIDC) {
 	t.Helper()
 	n, err := idptest.StartInternet()
 	if err != nil {
@@ -24,7 +29,8 @@ func open(t *testing.T, tenant string) (providers.Provider, *idptest.OIDC) {
 	t.Cleanup(func() { n.Close() })
 	f := n.Microsoft(idptest.OIDCOptions{Now: time.Now})
 	c := Kind().Config().(*Config)
-	c.Tenant, c.ClientID, c.ClientSecret = tenant, "signet", "globex-secret"
+	c.ClientID, c.ClientSecret = "signet", "globex-secret"
+	change(c)
 	if faults := c.Check(); len(faults) > 0 {
 		t.Fatalf("Check = %v", faults)
 	}
@@ -132,6 +138,20 @@ func TestSignOutsNameTheSub(t *testing.T) {
 	}
 	if id := next.(providers.Done).Identity; id.Handle != "bob" || id.Subject != idptest.GlobexTenant+"."+idptest.ObjectID("bob") {
 		t.Errorf("identity = %+v", id)
+	}
+}
+
+func TestLogoutGoesToMicrosoft(t *testing.T) {
+	for _, wanted := range []bool{false, true} {
+		p, _ := openWith(t, func(c *Config) { c.Tenant, c.Logout = "common", wanted })
+		next, err := p.(providers.Logouter).Logout(t.Context(), &providers.Logout{ID: "out-1", Memory: []byte("hint")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		to, ok := next.(providers.Redirect)
+		if ok != wanted || wanted && !strings.HasPrefix(to.URL, "https://login.microsoftonline.com/logout?") {
+			t.Errorf("logout: %v sends the browser to %+v", wanted, next)
+		}
 	}
 }
 
