@@ -53,6 +53,7 @@ var groups = []group{
 	{name: "idp-initiated", rows: idpInitiatedRows, edit: []func(string) string{withUnsolicited}},
 	{name: "oidc", rows: oidcRows, edit: []func(string) string{withRowProviders}},
 	{name: "presets", rows: presetRows, start: newFamousWorld},
+	{name: "oauth2", rows: oauth2Rows, start: newSocialWorld},
 	{name: "session", rows: sessionRows},
 	{name: "logout", rows: logoutRows},
 	{name: "slo", rows: sloRows, edit: []func(string) string{withLogout}},
