@@ -21,8 +21,7 @@ type AppAuth struct {
 	Auth                 string         `yaml:"auth" doc:"the one way in which it authenticates; absent: client_secret_basic or client_secret_post with a secret, none without"`
 	SecretNext           secret.String  `yaml:"secret_next" doc:"a second secret that is good as well, while the app moves from one to the other"`
 	JWKS                 map[string]any `yaml:"jwks" doc:"its public keys as a JWK set: {keys: […]}"`
-	JWKSURI              string         `yaml:"jwks_uri" doc:"where it publishes its public keys, in place of jwks"`
-	JWKSInternal         bool           `yaml:"jwks_internal" doc:"jwks_uri may be an address inside this network"`
+	JWKSURI              string         `yaml:"jwks_uri" doc:"where it publishes its public keys, in place of jwks; a public address, or one of egress.allow"`
 	AssertionAlgs        []string       `yaml:"assertion_algs" doc:"the algorithms that it may sign with: PS256, ES256, EdDSA, RS256; absent: all of them"`
 	Certificate          Certificate    `yaml:"certificate" doc:"what the certificate of tls_client_auth names: one of these"`
 	CertificateFiles     []string       `yaml:"certificate_files" doc:"the certificates of self_signed_tls_client_auth as PEM, beside those in its keys"`
@@ -155,7 +154,7 @@ func (k *checker) appKeys(a *App, key string) {
 			k.fault(key+".jwks_uri", "and jwks are both given; one of them is enough")
 		}
 	} else if a.JWKSURI != "" {
-		if problem := jwksProblem(a.JWKSURI, a.JWKSInternal); problem != "" {
+		if problem := jwksProblem(a.JWKSURI); problem != "" {
 			k.fault(key+".jwks_uri", "%s", problem)
 		}
 	}
@@ -168,15 +167,15 @@ func (k *checker) appKeys(a *App, key string) {
 	}
 }
 
-func jwksProblem(text string, internal bool) string {
+func jwksProblem(text string) string {
 	u, problem := parseURL(text)
 	switch {
 	case problem != "":
 		return problem
-	case u.Scheme == "https", internal && u.Scheme == "http" && isLoopback(u.Hostname()):
+	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
 		return ""
 	}
-	return "must begin with https://"
+	return "must begin with https://; http is for localhost, 127.0.0.1 and [::1] only"
 }
 
 // thumbprints are the SHA-256 of the certificates of a file.

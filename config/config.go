@@ -44,7 +44,7 @@ type TLS struct {
 
 // Egress is about providers that are registered in the database: those of this file reach every address.
 type Egress struct {
-	Allow []netip.Prefix `yaml:"allow" doc:"private networks, or loopback, that registered providers may reach; absent: public addresses only"`
+	Allow []netip.Prefix `yaml:"allow" doc:"private networks, or loopback, that registered providers and the keys of apps may be at; absent: public addresses only"`
 }
 
 // Sessions are the lifetimes of a browser's sign-in.

@@ -26,7 +26,7 @@ func secretHashes(c *config.App) (hashes [][]byte) {
 }
 
 // credentials are what an app proves itself with beside the hashes of its secrets.
-func (s *signet) credentials(c *config.App) broker.Credentials {
+func (s *signet) credentials(cfg *config.Config, c *config.App) broker.Credentials {
 	out := broker.Credentials{
 		Method: c.Auth, Algs: c.AssertionAlgs, Certificates: c.Thumbprints, Certificate: broker.Subject(c.Certificate),
 		MustPush: c.RequirePAR, MustSign: c.RequireSignedRequest,
@@ -38,7 +38,7 @@ func (s *signet) credentials(c *config.App) broker.Credentials {
 	case c.Keys != nil:
 		out.Keys = c.Keys
 	case c.JWKSURI != "":
-		out.Keys = jwks.At(c.JWKSURI, egress.Client(s.outTo(c)), s.now)
+		out.Keys = jwks.At(c.JWKSURI, egress.Client(s.outToKeys(cfg)), s.now)
 	}
 	if c.Auth == broker.AuthSecretJWT {
 		var secrets [][]byte
@@ -52,10 +52,10 @@ func (s *signet) credentials(c *config.App) broker.Credentials {
 	return out
 }
 
-// outTo is the way to an app's keys: to public addresses alone, unless its configuration says otherwise.
-func (s *signet) outTo(c *config.App) egress.Options {
-	out := s.out
-	out.Timeout, out.PublicOnly = keysTimeout, !c.JWKSInternal
+// outToKeys is the way to the keys of apps: to public addresses and what is allowed beside them.
+func (s *signet) outToKeys(cfg *config.Config) egress.Options {
+	out := registeredOut(s.out, cfg)
+	out.Timeout = keysTimeout
 	return out
 }
 

@@ -59,6 +59,9 @@ var groups = []group{
 	{name: "slo", rows: sloRows, edit: []func(string) string{withLogout}},
 	{name: "edge", rows: edgeRows},
 	{name: "guess", rows: guessRows},
+	{name: "assertion", rows: assertionRows, edit: []func(string) string{withKeyApps, withLoopback}},
+	{name: "par", rows: parRows, edit: []func(string) string{withKeyApps}},
+	{name: "request object", rows: requestObjectRows, edit: []func(string) string{withKeyApps}},
 	{name: "registry", rows: registryRows, edit: []func(string) string{withLoopback}},
 }
 

@@ -52,7 +52,7 @@ func newRegistry(ctx context.Context, s *signet, cfg *config.Config) (*registry,
 	var apps []*broker.App
 	for i := range cfg.Apps {
 		apps = append(apps, app(&cfg.Apps[i]))
-		apps[i].Credentials = s.credentials(&cfg.Apps[i])
+		apps[i].Credentials = s.credentials(cfg, &cfg.Apps[i])
 	}
 	for _, p := range cfg.Providers {
 		r.taken[p.ID] = true
