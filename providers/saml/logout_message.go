@@ -1,7 +1,8 @@
 package saml
 
 import (
-	"encoding/base64"
+	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -61,15 +62,8 @@ func readForm(r providers.Reply) (message, error) {
 	if len(r.Values[parameter]) != 1 || len(r.Values["RelayState"]) > 1 {
 		return message{}, providers.Refuse("malformed", "%s or RelayState comes more than once", parameter)
 	}
-	encoded := r.Values.Get(parameter)
-	if len(encoded) > maxEncoded {
-		return message{}, providers.Refuse("malformed", "%d bytes", len(encoded))
-	}
-	raw, err := base64.StdEncoding.Strict().DecodeString(encoded)
-	if err != nil || len(raw) == 0 {
-		return message{}, providers.Refuse("malformed", "base64")
-	}
-	return message{parameter: parameter, raw: raw, relayState: r.Values.Get("RelayState")}, nil
+	raw, err := decodeMessage(r.Values.Get(parameter))
+	return message{parameter: parameter, raw: raw, relayState: r.Values.Get("RelayState")}, err
 }
 
 // onlyParameter returns which of SAMLRequest and SAMLResponse there is. An artifact would make us call out
@@ -83,6 +77,19 @@ func onlyParameter(has func(string) bool) (string, error) {
 		return "SAMLRequest", nil
 	}
 	return "SAMLResponse", nil
+}
+
+// open is x.open, and as with sign-ins the identity provider may have a new key.
+func (p *provider) open(ctx context.Context, x exchange, m message) (*etree.Element, time.Time, error) {
+	el, issued, err := x.open(m)
+	var e *providers.Error
+	if errors.As(err, &e) && (e.Reason == "sig_untrusted" || e.Reason == "sig_invalid") {
+		if idp := p.source.renew(ctx); idp != nil {
+			x.trust.certs = idp.certs
+			return x.open(m)
+		}
+	}
+	return el, issued, err
 }
 
 // open verifies a message's signature, which must be there, and holds it to what both messages have in

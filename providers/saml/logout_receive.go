@@ -36,7 +36,7 @@ func (p *provider) ReceiveLogout(ctx context.Context, r providers.Reply, l *prov
 	}
 	x := p.exchange(ctx, idp)
 	x.acs = p.slo()
-	el, issued, err := x.open(m)
+	el, issued, err := p.open(ctx, x, m)
 	if err != nil {
 		return providers.SignOut{}, err
 	}

@@ -275,3 +275,25 @@ func TestLogoutRequestOnceHasTheSameNameEachTime(t *testing.T) {
 	_, err = b.p.ReceiveLogout(t.Context(), reply, nil)
 	wantReason(t, err, "stale") // so it need not be remembered any longer
 }
+
+// TestNewKeySignsOut: a sign-out by a key of today is as good as a sign-in.
+func TestNewKeySignsOut(t *testing.T) {
+	for binding, send := range bindings {
+		t.Run(binding, func(t *testing.T) {
+			b := openTest(t, nil)
+			moved := idptest.NewSAML(t, idptest.SAMLOptions{Name: "Moved", Now: b.now})
+			p := publish(t, strings.ReplaceAll(strings.ReplaceAll(string(moved.Metadata()), moved.EntityID, b.idp.EntityID), moved.URL, b.idp.URL))
+			c := &clock{t: time.Now()}
+			b.now = c.now
+			b.p = openConfig(t, testEnv("initech", c.now), func(c *Config) { c.MetadataURL = p.URL })
+			if _, err := b.p.ReceiveLogout(t.Context(), send(t, b.idp.LogoutRequest(oursSLO, "peter")), nil); err == nil {
+				t.Fatal("a key that is not published yet is taken")
+			}
+			p.set(string(b.idp.Metadata()))
+			c.add(renewAfter)
+			if _, err := b.p.ReceiveLogout(t.Context(), send(t, b.idp.LogoutRequest(oursSLO, "peter")), nil); err != nil {
+				t.Errorf("ReceiveLogout = %v, want the new key to be found", err)
+			}
+		})
+	}
+}

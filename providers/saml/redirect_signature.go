@@ -102,12 +102,9 @@ func readQuerySignature(parameter string, raw map[string]string, value func(stri
 
 // inflateMessage decodes a parameter of the DEFLATE encoding (SAML bindings §3.4.4.1).
 func inflateMessage(encoded string) ([]byte, error) {
-	if len(encoded) > maxEncoded {
-		return nil, providers.Refuse("malformed", "%d bytes", len(encoded))
-	}
-	deflated, err := base64.StdEncoding.Strict().DecodeString(encoded)
-	if err != nil || len(deflated) == 0 {
-		return nil, providers.Refuse("malformed", "base64")
+	deflated, err := decodeMessage(encoded)
+	if err != nil {
+		return nil, err
 	}
 	in := bytes.NewReader(deflated)
 	raw, err := io.ReadAll(io.LimitReader(flate.NewReader(in), maxInflated+1))

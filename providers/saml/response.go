@@ -78,7 +78,10 @@ func readReply(a *providers.Attempt, r providers.Reply) ([]byte, error) {
 	if state := r.Values["RelayState"]; len(state) != 1 || state[0] != a.ID {
 		return nil, providers.Refuse("state_invalid", "RelayState of another attempt")
 	}
-	encoded := r.Values.Get("SAMLResponse")
+	return decodeMessage(r.Values.Get("SAMLResponse"))
+}
+
+func decodeMessage(encoded string) ([]byte, error) {
 	if len(encoded) > maxEncoded {
 		return nil, providers.Refuse("malformed", "%d bytes", len(encoded))
 	}

@@ -3,7 +3,6 @@ package saml
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -62,13 +61,9 @@ func readUnsolicited(r providers.Reply) ([]byte, error) {
 	if r.Values.Has("SAMLart") || len(r.Values["SAMLResponse"]) != 1 {
 		return nil, providers.Refuse("malformed", "not exactly one SAMLResponse")
 	}
-	encoded := r.Values.Get("SAMLResponse")
-	if len(encoded) > maxEncoded {
-		return nil, providers.Refuse("malformed", "%d bytes", len(encoded))
-	}
-	raw, err := base64.StdEncoding.Strict().DecodeString(encoded)
-	if err != nil || len(raw) == 0 {
-		return nil, providers.Refuse("malformed", "base64")
+	raw, err := decodeMessage(r.Values.Get("SAMLResponse"))
+	if err != nil {
+		return nil, err
 	}
 	if err := scan(raw); err != nil {
 		return nil, err
