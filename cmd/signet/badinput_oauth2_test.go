@@ -148,7 +148,7 @@ func githubRows() []row {
 	}
 	listed := func(list ...any) idptest.OAuth2Row { return replaced(emails, func(any) any { return list }) }
 	const ann = "9007199254740991"
-	none := map[string]any{"email": nil}
+	none := map[string]any{"email": nil, "email_verified": nil}
 	outside := func(name, person string, o idptest.OAuth2Row) row {
 		return socialRefusal("R-76", "github: "+name, "github-acme", person, forbidden, "not_member", o)
 	}
