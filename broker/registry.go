@@ -1,6 +1,9 @@
 package broker
 
-import "sync/atomic"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Fixed is a Registry whose apps and providers do not change.
 type Fixed struct {
@@ -66,25 +69,54 @@ func (f *Fixed) ByDomain(domain string) string { return f.domains[domain] }
 // Searchable implements Registry.
 func (f *Fixed) Searchable() bool { return f.search }
 
-// Live is a Registry that is replaced as a whole while it is used.
+// Live is a Registry that is replaced as a whole while it is used. It begins with what is listed; whoever
+// asks for more waits until the rest was looked for once.
 type Live struct {
-	now atomic.Pointer[Fixed]
+	now    atomic.Pointer[Fixed]
+	looked chan struct{}
+	once   sync.Once
+}
+
+// NewLive returns a registry that begins as f.
+func NewLive(f *Fixed) *Live {
+	l := &Live{looked: make(chan struct{})}
+	l.now.Store(f)
+	return l
 }
 
 // Set replaces everything.
 func (l *Live) Set(f *Fixed) { l.now.Store(f) }
 
+// Looked says that the rest was looked for, found or not.
+func (l *Live) Looked() { l.once.Do(func() { close(l.looked) }) }
+
+// Whole returns everything, once it was looked for.
+func (l *Live) Whole() *Fixed {
+	<-l.looked
+	return l.now.Load()
+}
+
 // App implements Registry.
 func (l *Live) App(id string) *App { return l.now.Load().App(id) }
 
 // Provider implements Registry.
-func (l *Live) Provider(id string) *Provider { return l.now.Load().Provider(id) }
+func (l *Live) Provider(id string) *Provider {
+	if p := l.now.Load().Provider(id); p != nil || id == "" {
+		return p
+	}
+	return l.Whole().Provider(id)
+}
 
 // Providers implements Registry.
 func (l *Live) Providers() []*Provider { return l.now.Load().Providers() }
 
 // ByDomain implements Registry.
-func (l *Live) ByDomain(domain string) string { return l.now.Load().ByDomain(domain) }
+func (l *Live) ByDomain(domain string) string {
+	if id := l.now.Load().ByDomain(domain); id != "" {
+		return id
+	}
+	return l.Whole().ByDomain(domain)
+}
 
 // Searchable implements Registry.
-func (l *Live) Searchable() bool { return l.now.Load().Searchable() }
+func (l *Live) Searchable() bool { return l.Whole().Searchable() }

@@ -23,7 +23,7 @@ const followEvery = 2 * time.Second
 // registry has the apps and providers of the configuration, and follows those of the database. Of these it
 // keeps an index; one is read and opened at its first login.
 type registry struct {
-	broker.Live
+	*broker.Live
 	signet *signet
 	issuer string
 	own    *broker.Fixed   // what the configuration has
@@ -74,8 +74,24 @@ func newRegistry(ctx context.Context, s *signet, cfg *config.Config) (*registry,
 		})
 	}
 	r.own = broker.NewFixed(apps, all)
-	r.Set(r.own)
-	return r, r.refresh(ctx)
+	r.Live = broker.NewLive(r.own)
+	return r, r.first(ctx)
+}
+
+// first looks for registered providers. Thousands are read behind the start: whoever asks for one waits.
+func (r *registry) first(ctx context.Context) error {
+	n, err := r.signet.db.ProvidersChanged(ctx)
+	if err != nil || n == 0 {
+		r.Looked()
+		return err
+	}
+	go func() {
+		defer r.Looked()
+		if err := r.refresh(context.WithoutCancel(ctx)); err != nil {
+			r.signet.log.Error("the registered providers could not be read", "error", err)
+		}
+	}()
+	return nil
 }
 
 // registeredOut is the way out of providers that are registered in the database: to public addresses, and to

@@ -75,6 +75,9 @@ type signet struct {
 
 // close gives everything back.
 func (s *signet) close() {
+	if s.registry != nil {
+		s.registry.Whole() // what still reads the database
+	}
 	if err := s.db.Close(); err != nil {
 		s.log.Error("the database was not closed cleanly", "error", err)
 	}
