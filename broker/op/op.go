@@ -1,7 +1,8 @@
 // Package op is the door for OpenID relying parties: the OpenID Provider (OpenID Connect Core, RFC 6749 as
 // narrowed by RFC 9700).
 //
-// Read in this order: op.go, authorize.go and request.go (a login comes in), door.go (it goes back to the
+// Read in this order: op.go, authorize.go, request.go, par.go and
+// requestobject.go (a login comes in), door.go and jarm.go (it goes back to the
 // app), token.go with clientauth.go, dpop.go, resource.go and the grant_*.go (code and refresh token become tokens),
 // userinfo.go, introspect.go, revoke.go, logout.go, discovery.go; errors.go is what every refusal looks like on the wire.
 package op
