@@ -130,6 +130,9 @@ func (k *checker) access(a *App, key string, public bool) {
 			k.fault(at, "%s needs a secret", g)
 		}
 	}
+	if a.CertificateBound && public {
+		k.fault(key+".certificate_bound", "needs an app that authenticates")
+	}
 	if a.DPoP != DPoPOptional && a.DPoP != DPoPRequired {
 		k.fault(key+".dpop", "must be %s or %s", DPoPOptional, DPoPRequired)
 	}

@@ -30,6 +30,7 @@ type metadata struct {
 	IntrospectionAuth   []string `json:"introspection_endpoint_auth_methods_supported"`
 	IntrospectionAlgs   []string `json:"introspection_signing_alg_values_supported"`
 	ProofAlgs           []string `json:"dpop_signing_alg_values_supported"`
+	CertificateBound    bool     `json:"tls_client_certificate_bound_access_tokens"`
 	Challenges          []string `json:"code_challenge_methods_supported"`
 	Prompts             []string `json:"prompt_values_supported"`
 	Claims              []string `json:"claims_supported"`
@@ -65,7 +66,7 @@ func (p *Provider) describe() error {
 		RequestParameter: true, ClaimsParameter: true,
 		GrantTypes: grants, Subjects: []string{"public"}, IDTokenAlgs: keys.Algorithms,
 		TokenAuth: auth, RevocationAuth: auth,
-		IntrospectionAuth: []string{"client_secret_basic", "client_secret_post"}, IntrospectionAlgs: keys.Algorithms, ProofAlgs: proofAlgorithms,
+		IntrospectionAuth: []string{"client_secret_basic", "client_secret_post"}, IntrospectionAlgs: keys.Algorithms, ProofAlgs: proofAlgorithms, CertificateBound: true,
 		Challenges: []string{"S256"},
 		Prompts:    []string{"none", "login", "consent", "select_account"},
 		Claims: []string{

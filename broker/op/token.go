@@ -72,6 +72,9 @@ func (p *Provider) issue(ctx context.Context, app *broker.App, form url.Values, 
 		return token.Set{}, oauth("invalid_grant", "the grant is bound to another key").because(fmt.Errorf("proof by key %q, not %q", key, a.Bound))
 	}
 	a.Key = key
+	if a.Certificate, err = certificateOf(ctx, app); err != nil {
+		return token.Set{}, err
+	}
 	if a.API, err = p.narrow(a, form); err != nil {
 		return token.Set{}, err
 	}

@@ -47,6 +47,9 @@ func (p *Provider) presented(w http.ResponseWriter, r *http.Request) (token.Acce
 	if err == nil {
 		err = p.bearerProves(w, r, a, scheme, raw)
 	}
+	if err == nil {
+		err = p.shows(r, a)
+	}
 	return a, err
 }
 

@@ -69,8 +69,8 @@ func (i *Issuer) accessClaims(a Authorization, to audience, now time.Time) map[s
 		"iss": i.URL, "sub": a.User.ID, "aud": to.id, "client_id": a.App.ID, "scope": join(to.scope),
 		"iat": now.Unix(), "exp": now.Add(to.lifetime).Unix(), "jti": a.Family.ID + "." + rand.Text(),
 	}
-	if a.Key != "" {
-		c["cnf"] = map[string]string{"jkt": a.Key}
+	if cnf := (confirmation{a.Key, a.Certificate}); cnf != (confirmation{}) {
+		c["cnf"] = cnf
 	}
 	if a.Family.ID == "" {
 		c["sub"], c["jti"] = a.App.ID, rand.Text()

@@ -37,7 +37,7 @@ func (i *Issuer) Inspect(ctx context.Context, token, app string) (Inspection, er
 		return Inspection{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	claims["token_type"] = "Bearer"
-	if c.Confirmation.Thumbprint != "" {
+	if c.Confirmation.Key != "" {
 		claims["token_type"] = "DPoP"
 	}
 	out := Inspection{Claims: claims, App: c.Client, Audience: c.Audience}

@@ -39,6 +39,8 @@ type Authorization struct {
 	API       *broker.API // whom the access token is for; nil: Signet itself
 	Bound     string      // the thumbprint of the key that the grant demands a proof of; "" when it does not
 	Key       string      // the thumbprint of the key that was proven (RFC 9449 §6); "" when none was
+	// Certificate is the thumbprint of the one that the app has shown (RFC 8705 §3.1), if its tokens are bound to it.
+	Certificate string
 	// Commit makes it final, in one transaction: what was redeemed is spent, the family is written. Nothing
 	// is handed out when it fails.
 	Commit func(ctx context.Context) error

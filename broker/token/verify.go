@@ -21,20 +21,26 @@ type Access struct {
 	User   broker.User
 	Scope  []string
 	Key    string // the thumbprint of the key that its bearer must prove (RFC 9449 §6); "" for anybody's
+	// Certificate is the thumbprint of the one that its bearer must show (RFC 8705 §3); "" for anybody's.
+	Certificate string
 }
 
 // accessToken is what is read of an access token (RFC 9068 §2.2).
 type accessToken struct {
-	Issuer       string   `json:"iss"`
-	Subject      string   `json:"sub"`
-	Audience     string   `json:"aud"`
-	Client       string   `json:"client_id"`
-	Scope        string   `json:"scope"`
-	Expires      int64    `json:"exp"`
-	ID           string   `json:"jti"`
-	Confirmation struct { // RFC 7800 §3
-		Thumbprint string `json:"jkt"`
-	} `json:"cnf"`
+	Issuer       string       `json:"iss"`
+	Subject      string       `json:"sub"`
+	Audience     string       `json:"aud"`
+	Client       string       `json:"client_id"`
+	Scope        string       `json:"scope"`
+	Expires      int64        `json:"exp"`
+	ID           string       `json:"jti"`
+	Confirmation confirmation `json:"cnf"`
+}
+
+// confirmation is what a token is bound to (RFC 7800 §3).
+type confirmation struct {
+	Key         string `json:"jkt,omitempty"`
+	Certificate string `json:"x5t#S256,omitempty"`
 }
 
 // family returns the ID of the token's family; ok is false for an app's own token, which has none.
@@ -75,7 +81,7 @@ func (i *Issuer) alive(ctx context.Context, c *accessToken) (Access, error) {
 	case f.Revoked || u.Disabled || f.App != c.Client || u.ID != c.Subject:
 		return Access{}, fmt.Errorf("%w: revoked", ErrInvalid)
 	}
-	return Access{Family: f, User: u, Scope: strings.Fields(c.Scope), Key: c.Confirmation.Thumbprint}, nil
+	return Access{Family: f, User: u, Scope: strings.Fields(c.Scope), Key: c.Confirmation.Key, Certificate: c.Confirmation.Certificate}, nil
 }
 
 // FamilyOf returns the family of an access or refresh token of an app, for revocation; ok is false when the

@@ -49,6 +49,7 @@ var groups = []group{
 	{name: "api", rows: apiRows, edit: []func(string) string{withAPIs}},
 	{name: "introspect", rows: introspectRows, edit: []func(string) string{withAPIs}},
 	{name: "dpop", rows: dpopRows, edit: []func(string) string{withAPIs}},
+	{name: "certificate", rows: certificateRows, edit: []func(string) string{withCertificates}},
 	{name: "saml", rows: samlRows},
 	{name: "idp-initiated", rows: idpInitiatedRows, edit: []func(string) string{withUnsolicited}},
 	{name: "oidc", rows: oidcRows, edit: []func(string) string{withRowProviders}},

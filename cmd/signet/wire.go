@@ -190,6 +190,7 @@ func app(c *config.App) *broker.App {
 			Access: c.Tokens.Access, ID: c.Tokens.ID, Refresh: c.Tokens.Refresh, RefreshCap: c.Tokens.RefreshCap, Code: config.CodeLifetime,
 		},
 		Signing: c.Tokens.Signing, Grants: c.Grants, DPoPRequired: c.DPoP == config.DPoPRequired, DPoPNonce: c.DPoPNonce,
+		CertificateBound: c.CertificateBound,
 	}
 	a.SecretHashes = secretHashes(c)
 	return a
