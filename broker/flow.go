@@ -146,6 +146,10 @@ func (b *Broker) Show(ctx context.Context, id string, v Visitor, choose bool, re
 // ask shows the choose page; typed is an address that no provider has, or "".
 func (b *Broker) ask(l *Login, choices []*Provider, v Visitor, typed string) Turn {
 	app := b.Registry.App(l.App)
+	// A registered provider has no button, but for who has been there.
+	if last := b.Registry.Provider(v.Last); last != nil && last.Registered && b.allowed(l, app, last.ID) && !slices.Contains(choices, last) {
+		choices = append(choices, last)
+	}
 	c := offer(choices, v.Last, b.searchable(l, app))
 	c.App, c.Email, c.Unknown = app, cmp.Or(typed, l.LoginHint), typed != ""
 	return Turn{Login: l.ID, App: l.App, Next: providers.Ask{Page: ChoosePage, Data: c}}

@@ -102,6 +102,7 @@ func (c *providerAdd) read(cfg *config.Config) (*prepared, []byte, error) {
 	if p != nil {
 		faults = append(faults, p.conflicts(cfg)...)
 		faults = append(faults, p.outside(cfg)...)
+		faults = append(faults, p.unsolicited(cfg)...)
 	}
 	if len(faults) == 0 {
 		faults = p.Inline(p.kind.Config())

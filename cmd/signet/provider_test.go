@@ -199,6 +199,12 @@ func TestRegisteredProvidersAreFoundNotListed(t *testing.T) {
 	if p := b.post(action, form); p.location == nil || !strings.HasPrefix(p.location.String(), f.Issuer) {
 		t.Errorf("by e-mail address: %v", p)
 	}
+	// Who has been there finds it again.
+	b.at("umbrella", f, "ann")
+	b.keep(sessionCookie, "")
+	if got := b.choosePage().buttons(); got[0] != "umbrella" {
+		t.Errorf("after a sign-in there, %v is offered", got)
+	}
 	b = w.browser()
 	p = b.authorize(localApp, nil)
 	if got := strings.Join(b.get(p.location.String()).buttons(), " "); got != "globex umbrella" {
