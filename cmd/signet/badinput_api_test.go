@@ -8,6 +8,9 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/signet-broker/signet/broker"
+	"github.com/signet-broker/signet/broker/op"
 )
 
 // What withAPIs adds to a world.
@@ -54,6 +57,13 @@ func apiRows() []row {
 			}
 			if !faulty(w.t, strings.Replace(w.config, "id: spa,", "id: spa, grants: [client_credentials],", 1), "grants") {
 				w.t.Error("an app without a secret may act for itself")
+			}
+			return nil
+		}},
+		{id: "P-77", name: "client_credentials of an app without a secret that is registered for it", do: func(w *trial) *page {
+			app := &broker.App{ID: "odd", Grants: []string{"client_credentials"}}
+			if _, err := (&op.ClientCredentialsGrant{}).Authorize(w.t.Context(), app, url.Values{}); err == nil {
+				w.t.Error("it gets a token")
 			}
 			return nil
 		}},
@@ -147,6 +157,7 @@ func narrowRows() []row {
 	return []row{
 		redeemFor("code: several APIs and none is named", "invalid_target", nil, nil),
 		redeemFor("code: two are named", "invalid_target", nil, url.Values{"resource": {ordersAPI, stockAPI}}),
+		redeemFor("code: one that was granted and another are named", "invalid_target", url.Values{"resource": {ordersAPI}}, url.Values{"resource": {ordersAPI, "https://evil.example"}}),
 		redeemFor("code: one is named that was not asked for", "invalid_target", url.Values{"resource": {ordersAPI}}, url.Values{"resource": {stockAPI}}),
 		redeemFor("code: one is named that is nobody's", "invalid_target", nil, url.Values{"resource": {"https://evil.example"}}),
 		{id: "P-93", name: "code and refresh, each narrowed to one API", control: true, status: http.StatusOK, do: func(w *trial) *page {

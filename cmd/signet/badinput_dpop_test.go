@@ -138,6 +138,7 @@ func oddProofRows() []row {
 		by("P-119", "RS256 of an app that must prove better", strictApp, "RS256"),
 		by("P-119", "ES256 by a key of another curve", webApp, "P-384"),
 		by("P-132", "RSA key of 1024 bits", webApp, "RSA-1024"),
+		by("P-132", "RSA key of 4160 bits", webApp, "RSA-4160"),
 		{id: "P-118", name: "none, of an app that must", status: http.StatusBadRequest, reason: "invalid_dpop_proof", do: func(w *trial) *page {
 			form := w.codeForm(strictApp, nil)
 			w.ready()

@@ -213,6 +213,11 @@ func garbageRows() []row {
 		asked("P-107", "without exp", signedAnew("ES256", keys.TypeAccess, map[string]any{"exp": nil})),
 		asked("P-107", "of a family of nobody", signedAnew("ES256", keys.TypeAccess, map[string]any{"jti": "AAAAAAAAAAAAAAAAAAAAAAAAAA.B"})),
 		asked("P-107", "of a user and without a family", signedAnew("ES256", keys.TypeAccess, map[string]any{"jti": "B"})),
+		asked("P-107", "of a user and without a family, of an app that may act for itself", func(w *trial, _ tokenAnswer) string {
+			a := w.redeem(bothApp, w.code(bothApp, url.Values{"scope": {"openid orders:read"}}), nil)
+			w.active(w.inspect(ordersAPI, a.Access))
+			return signedAnew("ES256", keys.TypeAccess, map[string]any{"jti": "B"})(w, a)
+		}),
 		asked("P-107", "of another user", signedAnew("ES256", keys.TypeAccess, map[string]any{"sub": "AAAAAAAAAAAAAAAAAAAAAAAAAA"})),
 		asked("P-107", "signed answer of an introspection", func(w *trial, a tokenAnswer) string {
 			return w.ask(ordersAPI, apiSecret, url.Values{"token": {a.Access}}, http.Header{"Accept": {"application/token-introspection+jwt"}}).body

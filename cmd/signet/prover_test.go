@@ -51,6 +51,8 @@ var provers = sync.OnceValue(func() map[string]prover {
 	all["PS256"], all["RS256"] = prover{"PS256", must(rsa2048, err)}, prover{"RS256", must(rsa2048, err)}
 	rsa1024, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // too small on purpose
 	all["RSA-1024"] = prover{"PS256", must(rsa1024, err)}
+	rsa4160, err := rsa.GenerateKey(rand.Reader, 4160)
+	all["RSA-4160"] = prover{"PS256", must(rsa4160, err)}
 	return all
 })
 
