@@ -13,7 +13,6 @@ import (
 
 	"github.com/signet-broker/signet/broker"
 	"github.com/signet-broker/signet/broker/web"
-	"github.com/signet-broker/signet/providers"
 )
 
 // credential is by what a request says which app sends it (RFC 6749 §2.3).
@@ -37,8 +36,8 @@ func (p *Provider) authenticate(r *http.Request, form url.Values) (*broker.App, 
 	info := web.RequestInfo(r.Context())
 	info.App = app.ID
 	from := callerOf(app.ID, info.Addr)
-	if wait := p.guesses.wait(from, p.Now()); wait > 0 {
-		return nil, &providers.Error{Kind: providers.Throttled, Reason: "throttled", RetryAfter: wait, Err: fmt.Errorf("app %q: too many wrong credentials from %s", app.ID, info.Addr)}
+	if err := p.guesses.check(from, p.Now()); err != nil {
+		return nil, err
 	}
 	if err := p.prove(r, app, &got); err != nil {
 		if e := (*Error)(nil); errors.As(err, &e) && e.Code == "invalid_client" {

@@ -30,6 +30,9 @@ func (g *CodeGrant) Type() string { return "authorization_code" }
 
 var verifierForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
 
+// errUnknownCode says that a code was never made here: an app has mixed something up, or somebody guesses.
+var errUnknownCode = errors.New("unknown code")
+
 // badCode is what every code gets that is not good, whatever is wrong with it.
 func badCode(format string, args ...any) *Error {
 	return oauth("invalid_grant", "the code is not valid").because(fmt.Errorf(format, args...))
@@ -47,7 +50,7 @@ func (g *CodeGrant) Authorize(ctx context.Context, app *broker.App, form url.Val
 	a, user, sessionAlive, err := g.Store.Artifact(ctx, sum[:])
 	switch {
 	case errors.Is(err, broker.ErrNotFound):
-		return token.Authorization{}, badCode("unknown code")
+		return token.Authorization{}, badCode("%w", errUnknownCode)
 	case err != nil:
 		return token.Authorization{}, err
 	case a.App != app.ID:

@@ -1,15 +1,19 @@
 package op
 
 import (
+	"fmt"
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/signet-broker/signet/providers"
 )
 
 // What one app may do in a minute, as seen at one address of one node.
 const (
 	maxGuesses = 100
 	maxPushes  = 6000
+	maxCodes   = 1000
 )
 
 // maxCallers bounds a limiter's memory. Beyond it nobody more is counted: what is limited is too long to be
@@ -57,6 +61,14 @@ func (l *limiter) wait(c caller, now time.Time) time.Duration {
 		return 0
 	}
 	return l.since.Add(l.period).Sub(now).Truncate(time.Second) + time.Second
+}
+
+// check refuses a caller that has to wait.
+func (l *limiter) check(c caller, now time.Time) error {
+	if wait := l.wait(c, now); wait > 0 {
+		return &providers.Error{Kind: providers.Throttled, Reason: "throttled", RetryAfter: wait, Err: fmt.Errorf("app %q from %s: more than %d in %s", c.app, c.from, l.most, l.period)}
+	}
+	return nil
 }
 
 // note counts one more.

@@ -51,6 +51,7 @@ type Provider struct {
 
 	guesses   limiter // wrong credentials
 	pushes    limiter // pushed requests
+	codes     limiter // unknown codes
 	grants    map[string]Grant
 	discovery []byte
 }
@@ -59,6 +60,7 @@ type Provider struct {
 func (p *Provider) Register() error {
 	p.guesses.most, p.guesses.period = maxGuesses, time.Minute
 	p.pushes.most, p.pushes.period = maxPushes, time.Minute
+	p.codes.most, p.codes.period = maxCodes, time.Minute
 	p.grants = map[string]Grant{}
 	for _, g := range p.Grants {
 		p.grants[g.Type()] = g

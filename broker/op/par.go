@@ -59,8 +59,8 @@ func (p *Provider) keep(w http.ResponseWriter, r *http.Request) (pushed, error) 
 		return pushed{}, err
 	}
 	from := callerOf(app.ID, web.RequestInfo(r.Context()).Addr)
-	if wait := p.pushes.wait(from, p.Now()); wait > 0 {
-		return pushed{}, &providers.Error{Kind: providers.Throttled, Reason: "throttled", RetryAfter: wait, Err: fmt.Errorf("app %q pushes too many requests", app.ID)}
+	if err := p.pushes.check(from, p.Now()); err != nil {
+		return pushed{}, err
 	}
 	p.pushes.note(from, p.Now())
 	if form.Has("request_uri") {

@@ -46,6 +46,10 @@ func (p *Provider) exchange(w http.ResponseWriter, r *http.Request) (token.Set, 
 	if err != nil {
 		return token.Set{}, err
 	}
+	from := callerOf(app.ID, web.RequestInfo(r.Context()).Addr)
+	if err := p.codes.check(from, p.Now()); err != nil {
+		return token.Set{}, err
+	}
 	key, err := p.provenKey(w, r, app)
 	if err != nil {
 		return token.Set{}, err
@@ -53,6 +57,9 @@ func (p *Provider) exchange(w http.ResponseWriter, r *http.Request) (token.Set, 
 	set, err := p.issue(r.Context(), app, form, key)
 	if errors.Is(err, errRaced) {
 		set, err = p.issue(r.Context(), app, form, key)
+	}
+	if errors.Is(err, errUnknownCode) {
+		p.codes.note(from, p.Now())
 	}
 	return set, err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"net"
 	"net/http"
 	"net/url"
@@ -149,6 +150,20 @@ func methodRows() []row {
 // floodRows are more than anybody needs.
 func floodRows() []row {
 	return []row{
+		{id: "P-59", name: "1001 codes of nobody", fresh: true, status: http.StatusTooManyRequests, reason: "temporarily_unavailable", do: func(w *trial) *page {
+			good := w.fresh(otherApp)
+			for range 1000 {
+				if a := w.redeem(basicApp, rand.Text()+rand.Text(), nil); a.Error != "invalid_grant" {
+					w.t.Fatalf("%d %s", a.status, a.body)
+				}
+			}
+			p := w.redeem(basicApp, rand.Text()+rand.Text(), nil).page(w, "/token")
+			if a := w.redeem(otherApp, good.Get("code"), nil); a.status != http.StatusOK {
+				w.t.Errorf("another app = %d %s", a.status, a.body)
+			}
+			w.ready()
+			return p
+		}},
 		{id: "P-81", name: "500 bad secrets", fresh: true, status: http.StatusTooManyRequests, reason: "temporarily_unavailable", do: func(w *trial) *page {
 			good := w.fresh(otherApp)
 			own := w.fresh(webApp)
