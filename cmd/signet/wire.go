@@ -232,6 +232,7 @@ func prepare(cfg *config.Config, db *store.DB) ([]prepared, config.Faults) {
 		}
 		p := prepared{Provider: c, kind: kind, own: kind.Config()}
 		faults = append(faults, p.read()...)
+		faults = append(faults, p.unsolicited(cfg)...)
 		if !c.Disabled {
 			all = append(all, p)
 		}
