@@ -13,7 +13,8 @@
 // Read in this order: login.go (a login and its stages), flow.go (Start, Show, Choose, Answer, Receive), choice.go (which
 // providers are offered), park.go (an identity waits for its browser),
 // unsolicited.go (a sign-in that an upstream began),
-// resolve.go (an identity becomes a user), mapping.go (claims become attributes), finish.go (what is written),
+// resolve.go (an identity becomes a user), mapping.go (claims become attributes), consent.go (what a person is asked),
+// finish.go (what is written),
 // logout.go (the end of sessions, here and upstream).
 package broker
 
@@ -50,7 +51,7 @@ type Store interface {
 
 	// UserByLink returns the user that an identity belongs to.
 	UserByLink(ctx context.Context, provider, subject string) (User, error)
-	// HasLocalAccount tells whether an account with a password here has this e-mail address (lower case).
+	// HasLocalAccount tells whether an account with a password here has this e-mail address, in whatever case.
 	HasLocalAccount(ctx context.Context, email string) (bool, error)
 
 	// Session returns a live session and its user by the SHA-256 of the browser's secret.
@@ -77,6 +78,8 @@ type Store interface {
 	// meanwhile, the new link exists already, the user is gone, or the artifact's Request is over. ErrReplay: one of
 	// Once is known.
 	Finish(ctx context.Context, f Finish) error
+	// Consents returns the scopes that a user has allowed an app.
+	Consents(ctx context.Context, user, app string) ([]string, error)
 	// Record keeps an event.
 	Record(ctx context.Context, e Event) error
 }
@@ -92,6 +95,7 @@ type Finish struct {
 	EndSession string   // this browser's former session; "" when there was none
 	Session    *Session // added; nil: the browser's session goes on
 	Artifact   *Artifact
+	Consent    *Consent // added to what is known; nil: nothing
 	Event      Event
 }
 

@@ -41,7 +41,7 @@ func (db *DB) UserByLink(ctx context.Context, provider, subject string) (broker.
 
 // HasLocalAccount implements broker.Store.
 func (db *DB) HasLocalAccount(ctx context.Context, email string) (bool, error) {
-	args := []any{email}
+	args := []any{strings.ToLower(email)} // as it is stored
 	if email == "" || !storable(args) {
 		return false, nil
 	}

@@ -36,7 +36,7 @@ func testUsers(t *testing.T, b *bench) {
 	if len(found) != 0 || err != nil {
 		t.Fatalf("FindUsers of nothing = %v, %v", found, err)
 	}
-	for email, wanted := range map[string]bool{"ann@example.com": true, strings.ToLower(f.User.Attributes.Email()): false, "": false} {
+	for email, wanted := range map[string]bool{"ann@example.com": true, "Ann@EXAMPLE.com": true, strings.ToLower(f.User.Attributes.Email()): false, "": false} {
 		if local, err := b.db.HasLocalAccount(ctx, email); local != wanted || err != nil {
 			t.Fatalf("HasLocalAccount(%q) = %v, %v, want %v", email, local, err, wanted)
 		}
