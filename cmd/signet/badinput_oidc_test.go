@@ -19,7 +19,7 @@ func oidcRows() []row {
 	for i := range idptest.OIDCRows {
 		rows = append(rows, oidcRow(i, &idptest.OIDCRows[i]))
 	}
-	for _, more := range [][]row{stateRows(), mixUpRows(), callbackHostRows(), documentRows()} {
+	for _, more := range [][]row{stateRows(), mixUpRows(), callbackHostRows(), whoRows(), documentRows()} {
 		rows = append(rows, more...)
 	}
 	return append(rows, row{id: "R-99", name: "nothing that an upstream wrote is in the log", do: func(w *trial) *page {

@@ -17,7 +17,7 @@ import (
 // may speak for, and what becomes of a login when one is taken away.
 func registryRows() []row {
 	var rows []row
-	for _, more := range [][]row{blockRows(), reachRows(), takenAwayRows(), ownDomainRows()} {
+	for _, more := range [][]row{blockRows(), reachRows(), takenAwayRows(), ownDomainRows(), reusedRows()} {
 		rows = append(rows, more...)
 	}
 	return rows

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/signet-broker/signet/broker"
@@ -11,8 +12,7 @@ import (
 
 // sloRows are sign-outs that upstreams have not sent, or that end nothing of what is here.
 func sloRows() []row {
-	rows := backchannelRows()
-	return append(rows, samlLogoutRows()...)
+	return slices.Concat(backchannelRows(), samlLogoutRows(), signedQueryRows(), logoutResponseRows())
 }
 
 // logoutNoted checks that a refused sign-out has left one event with its reason behind.
@@ -137,7 +137,6 @@ func backchannelRows() []row {
 
 // samlLogoutRows are messages at the single logout service.
 func samlLogoutRows() []row {
-	const slo = "/saml/initech/slo"
 	address := func(w *trial) string { return w.URL + slo }
 	// sends brings a message by a redirect, and again as a form of another site.
 	sends := func(id, name, reason string, message func(w *trial, s signedIn) *idptest.Logout) []row {
