@@ -23,8 +23,8 @@ const (
 	keepAtMost   = 24 * time.Hour     // until it is looked for again
 	staleAtMost  = 7 * 24 * time.Hour // while it cannot be fetched any more
 	retryAfter   = 5 * time.Minute    // a refresh that failed
-	firstPause   = 2 * time.Second    // between two fetches while there is no good copy, doubled each time
-	longestPause = 30 * time.Second
+	firstPause   = time.Second        // between two fetches while there is no good copy, doubled each time
+	longestPause = 10 * time.Second
 	renewAfter   = time.Minute // between two fetches because of a key that is unknown
 	unreachable  = "upstream_unreachable"
 	broken       = "upstream_broken"

@@ -249,7 +249,7 @@ func TestSourcePauses(t *testing.T) {
 	if n := fetches(); n < 1 || n > 2 { // Go's client tries a dropped connection twice
 		t.Fatalf("%d fetches at first, want one", n)
 	}
-	for _, pause := range []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 30 * time.Second, 30 * time.Second} {
+	for _, pause := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 10 * time.Second, 10 * time.Second} {
 		c.add(pause - time.Millisecond)
 		if n := fetches(); n != 0 {
 			t.Errorf("%d fetches before %s are over, want none", n, pause)
