@@ -38,6 +38,8 @@ const (
 	RefreshReplayed = "refresh.replayed"
 	FamilyRevoked   = "family.revoked"
 	KeyRotated      = "key.rotated"
+	ConsentRevoked  = "consent.revoked"
+	DeviceDenied    = "device.denied"
 
 	ProviderExpiring = "provider.expiring" // Reason is what: certificate, secret, metadata
 )

@@ -46,6 +46,13 @@ func (b *Broker) tryConclude(ctx context.Context, l Login, v Visitor, once []pro
 	if l.ExpectedUser != "" && l.ExpectedUser != r.user.ID {
 		return b.abandon(ctx, &l, v, &Error{Kind: providers.Forbidden, Reason: "login_required"}, true)
 	}
+	if !l.Allowed {
+		if ask, err := b.mustAsk(ctx, &l, b.Registry.App(l.App), &r.user, r.isNew); err != nil {
+			return Turn{}, err
+		} else if ask {
+			return b.askFirst(ctx, &l, once)
+		}
+	}
 	s, secret := b.session(&l, r.user, v)
 	next, artifact, err := b.Doors[l.Door].Finish(ctx, l, s)
 	if err != nil {
@@ -54,8 +61,11 @@ func (b *Broker) tryConclude(ctx context.Context, l Login, v Visitor, once []pro
 	done := l
 	done.Stage, done.State, done.Identity, done.Receipt = Finished, nil, nil, nil
 	event := b.event(&l, v, LoginFinished, "")
-	event.User, event.Session = r.user.ID, s.ID
-	f := Finish{Login: &done, Once: once, NewUser: r.isNew, Link: r.link, Session: &s, Artifact: artifact, Event: event, Who: &r.user}
+	event.User, event.Session, event.Detail = r.user.ID, s.ID, l.allowedDetail()
+	f := Finish{
+		Login: &done, Once: once, NewUser: r.isNew, Link: r.link, Session: &s, Artifact: artifact, Consent: b.consent(&l, r.user.ID),
+		Event: event, Who: &r.user,
+	}
 	if r.isNew || r.changed {
 		f.User = &r.user
 	}
@@ -102,7 +112,7 @@ func (b *Broker) session(l *Login, u User, v Visitor) (Session, string) {
 	return s, secret
 }
 
-// reuse ends a login that the visitor's session satisfies: one write, and no row for the login.
+// reuse ends a login that the visitor's session satisfies: one write. It has a row only where its person was asked.
 func (b *Broker) reuse(ctx context.Context, l *Login, v Visitor) (Turn, error) {
 	s := *v.Session
 	l.Provider = s.Provider
@@ -111,8 +121,15 @@ func (b *Broker) reuse(ctx context.Context, l *Login, v Visitor) (Turn, error) {
 		return Turn{}, err
 	}
 	event := b.event(l, v, LoginFinished, "")
-	event.User, event.Session = s.User, s.ID
-	err = b.finish(ctx, Finish{Artifact: artifact, Event: event, Who: v.User})
+	event.User, event.Session, event.Detail = s.User, s.ID, l.allowedDetail()
+	f := Finish{Artifact: artifact, Consent: b.consent(l, s.User), Event: event, Who: v.User}
+	if l.Stage == Consenting {
+		done := *l
+		forget(&done)
+		done.Stage = Finished
+		f.Login = &done
+	}
+	err = b.finish(ctx, f)
 	if errors.Is(err, ErrConflict) {
 		return Turn{}, &Error{Kind: providers.Conflict, Reason: "login_finished", Err: fmt.Errorf("its request is answered already, or its user is gone: %w", err)}
 	} else if err != nil {

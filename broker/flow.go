@@ -22,6 +22,13 @@ func (b *Broker) Start(ctx context.Context, l Login, v Visitor) (Turn, error) {
 	l.ID, l.Version, l.Stage = rand.Text(), 1, Choosing
 	l.Browser, l.Addr, l.Expires = v.Browser, addr(v), b.Now().Add(LoginLifetime)
 	if b.satisfied(&l, app, v) {
+		ask, err := b.mustAsk(ctx, &l, app, v.User, false)
+		switch {
+		case err != nil:
+			return Turn{}, err
+		case ask:
+			return b.askInSession(ctx, &l, v)
+		}
 		return b.reuse(ctx, &l, v)
 	}
 	if l.NoInput {
@@ -72,7 +79,8 @@ func (b *Broker) begin(ctx context.Context, l *Login, p *Provider) (providers.Ne
 	if err != nil {
 		return nil, err
 	}
-	l.Stage, l.Provider, l.State, l.Identity, l.Receipt, l.Begun = AtProvider, p.ID, nil, nil, nil, b.Now()
+	forget(l)
+	l.Stage, l.Provider, l.Begun = AtProvider, p.ID, b.Now()
 	a := attempt(l)
 	next, err := o.Upstream.Begin(ctx, &a)
 	if err != nil {
@@ -85,7 +93,7 @@ func (b *Broker) begin(ctx context.Context, l *Login, p *Provider) (providers.Ne
 
 // forget takes a login back to where no attempt is under way: what its upstream sent cannot be used again.
 func forget(l *Login) {
-	l.Stage, l.State, l.Begun, l.Identity, l.Receipt = Choosing, nil, time.Time{}, nil, nil
+	l.Stage, l.State, l.Begun, l.Identity, l.Receipt, l.Session = Choosing, nil, time.Time{}, nil, nil, ""
 }
 
 func attempt(l *Login) providers.Attempt {
@@ -131,6 +139,13 @@ func (b *Broker) Show(ctx context.Context, id string, v Visitor, choose bool, re
 	}
 	if l.Stage == Identified {
 		return b.unpark(ctx, l, v, receipt)
+	}
+	if l.Stage == Consenting && !choose {
+		if q, known, err := b.question(ctx, l, v); err != nil {
+			return Turn{}, b.refusedFor(ctx, l, v, err)
+		} else if known {
+			return Turn{Login: l.ID, App: l.App, Next: providers.Ask{Page: ConsentPage, Data: q}}, nil
+		}
 	}
 	app := b.Registry.App(l.App)
 	choices := b.choices(l, app)

@@ -16,6 +16,7 @@ const (
 	Identified              // the provider has said who it is
 	Finished                // the app has its answer
 	Offered                 // no login yet: an upstream began it, and its person is asked
+	Consenting              // it is known who it is, and they are asked whether the app may have what it asks for
 )
 
 const (
@@ -55,6 +56,12 @@ type Login struct {
 	Begun    time.Time           `json:"begun,omitzero"`     // zero: no attempt is under way
 	Identity *providers.Identity `json:"identity,omitempty"` // parked until the right browser comes
 	Receipt  []byte              `json:"receipt,omitempty"`  // SHA-256 of what the browser that brought it was given
+
+	Scopes   []string `json:"scopes,omitempty"`    // what the app asks for, as its person is told
+	AskAgain bool     `json:"ask_again,omitempty"` // they are asked whatever they have allowed before
+	Device   *Waiting `json:"device,omitempty"`    // what waits for the answer elsewhere
+	Session  string   `json:"session,omitempty"`   // Session.ID of what answers it, while its person is asked
+	Allowed  bool     `json:"-"`                   // they have just said yes
 }
 
 // Artifact is what an app redeems once for its tokens. The app gets the secret, the store its hash.
@@ -68,4 +75,5 @@ type Artifact struct {
 	Expires  time.Time
 	Family   string // what it was redeemed for; "" while it is good
 	Request  []byte // Request.Hash of what it answers, which is over with it; nil: none
+	Device   bool   // Hash is that of a Device, which is allowed by it; there is no other artifact then
 }

@@ -44,8 +44,11 @@ FROM artifacts a JOIN users u ON u.id = a.user_id LEFT JOIN sessions s ON s.id =
 	return a, u, alive != 0, err
 }
 
-// addArtifact adds an artifact of a user who may sign in.
-func addArtifact(a broker.Artifact) step {
+// addArtifact adds an artifact of a user who may sign in, or gives it to the device that waits for it.
+func (db *DB) addArtifact(a broker.Artifact) step {
+	if a.Device {
+		return db.allowDevice(a)
+	}
 	return step{
 		sql: `INSERT INTO artifacts (hash, app, user_id, epoch, session, provider, data, expires, family)
 SELECT $1, $2, u.id, u.epoch, $4, $5, $6, $7, $8 FROM users u WHERE u.id = $3 AND u.disabled = 0 ON CONFLICT DO NOTHING`,

@@ -33,13 +33,14 @@ func (db *DB) Finish(ctx context.Context, f broker.Finish) error {
 	}
 	if f.Artifact != nil {
 		steps = append(steps, answer(f.Artifact.Request)...)
-		steps = append(steps, addArtifact(*f.Artifact))
+		steps = append(steps, db.addArtifact(*f.Artifact))
 	}
+	steps = append(steps, addConsent(f.Consent)...)
 	if f.Login != nil {
 		db.logins.take(f.Login.ID)
 	}
 	err = db.engine.write(ctx, op{steps: append(steps, db.record(f.Event))})
-	if err == nil && f.Artifact != nil && f.Who != nil {
+	if err == nil && f.Artifact != nil && f.Who != nil && !f.Artifact.Device {
 		db.artifacts.put(string(f.Artifact.Hash), madeArtifact{*f.Artifact, *f.Who})
 	}
 	return err

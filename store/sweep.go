@@ -27,6 +27,7 @@ func (db *DB) Sweep(ctx context.Context, now time.Time) error {
 		{`DELETE FROM families WHERE id IN (SELECT id FROM families WHERE kept <= $1 LIMIT $2)`, now},
 		{`DELETE FROM logouts WHERE id IN (SELECT id FROM logouts WHERE expires <= $1 LIMIT $2)`, now},
 		{`DELETE FROM requests WHERE hash IN (SELECT hash FROM requests WHERE expires <= $1 LIMIT $2)`, now.Add(-requestsKept)},
+		{`DELETE FROM devices WHERE hash IN (SELECT hash FROM devices WHERE expires <= $1 LIMIT $2)`, now.Add(-devicesKept)},
 		{`DELETE FROM counters WHERE name IN (SELECT name FROM counters WHERE expires <= $1 LIMIT $2)`, now},
 		{`DELETE FROM trusted WHERE (provider, subject, device) IN (SELECT provider, subject, device FROM trusted WHERE until <= $1 LIMIT $2)`, now},
 	} {
