@@ -23,6 +23,21 @@ COALESCE((SELECT CASE WHEN s.ends > $14 THEN s.ends ELSE $14 END FROM sessions s
 	}
 }
 
+// Begin implements token.Store.
+func (db *DB) Begin(ctx context.Context, f token.Family, e broker.Event) error {
+	add := addFamily(f)
+	add.sql += ` AND u.disabled = 0`
+	steps := []step{add}
+	if f.Parent != "" {
+		steps = append(steps, step{
+			sql: `UPDATE families SET parent = $2 WHERE id = $1
+AND EXISTS (SELECT 1 FROM families p WHERE p.id = $2 AND p.user_id = families.user_id AND p.epoch = families.epoch AND p.revoked = 0 AND p.expires > $3 AND p.ends > $3)`,
+			args: []any{f.ID, f.Parent, db.now()}, none: broker.ErrNotFound,
+		})
+	}
+	return db.engine.write(ctx, op{steps: append(steps, db.record(e))})
+}
+
 // Family implements token.Store. It is gone once Expires or Ends is past.
 func (db *DB) Family(ctx context.Context, id string) (f token.Family, u broker.User, err error) {
 	var r userRow
@@ -30,10 +45,11 @@ func (db *DB) Family(ctx context.Context, id string) (f token.Family, u broker.U
 	var authTime, offline, rotated, created, expires, ends, revoked int64
 	now := db.now()
 	err = db.one(ctx, `SELECT f.id, f.app, f.user_id, f.session, f.provider, f.scope, f.auth_time, f.amr, f.acr, f.offline, f.generation, f.rotated, f.created,
-f.expires, f.ends, CASE WHEN f.epoch = u.epoch THEN f.revoked ELSE 1 END, `+userColumns+` FROM families f JOIN users u ON u.id = f.user_id WHERE f.id = $1 AND f.expires > $2 AND f.ends > $3`,
+f.expires, f.ends, f.parent,
+CASE WHEN f.epoch = u.epoch AND (f.parent = '' OR EXISTS (SELECT 1 FROM families p WHERE p.id = f.parent AND p.revoked = 0)) THEN f.revoked ELSE 1 END, `+userColumns+` FROM families f JOIN users u ON u.id = f.user_id WHERE f.id = $1 AND f.expires > $2 AND f.ends > $3`,
 		[]any{id, now, now},
 		append([]any{&f.ID, &f.App, &f.User, &f.Session, &f.Provider, &scope, &authTime, &amr, &f.ACR, &offline, &f.Generation, &rotated, &created,
-			&expires, &ends, &revoked}, r.dest()...)...)
+			&expires, &ends, &f.Parent, &revoked}, r.dest()...)...)
 	if err != nil {
 		return token.Family{}, broker.User{}, err
 	}

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"crypto/rand"
 	"maps"
 	"slices"
@@ -63,7 +64,7 @@ func (i *Issuer) idClaims(a Authorization, now time.Time, atHash string) map[str
 }
 
 // accessClaims are those of an access token (RFC 9068 §2.2). Its jti starts with the family's ID; that of an
-// app's own has no family.
+// app's own, or a service's, has none.
 func (i *Issuer) accessClaims(a Authorization, to audience, now time.Time) map[string]any {
 	c := map[string]any{
 		"iss": i.URL, "sub": a.User.ID, "aud": to.id, "client_id": a.App.ID, "scope": join(to.scope),
@@ -72,8 +73,11 @@ func (i *Issuer) accessClaims(a Authorization, to audience, now time.Time) map[s
 	if cnf := (confirmation{a.Key, a.Certificate}); cnf != (confirmation{}) {
 		c["cnf"] = cnf
 	}
+	if a.Actor != nil {
+		c["act"] = a.Actor
+	}
 	if a.Family.ID == "" {
-		c["sub"], c["jti"] = a.App.ID, rand.Text()
+		c["sub"], c["jti"] = cmp.Or(a.User.ID, a.App.ID), rand.Text()
 		return c
 	}
 	if groups, ok := a.User.Attributes["groups"]; ok && slices.Contains(a.Family.Scope, "groups") {
@@ -85,7 +89,9 @@ func (i *Issuer) accessClaims(a Authorization, to audience, now time.Time) map[s
 
 // authentication adds how and when the person signed in. What the provider did not say is left out.
 func authentication(c map[string]any, f Family) {
-	c["auth_time"] = f.AuthTime.Unix()
+	if !f.AuthTime.IsZero() {
+		c["auth_time"] = f.AuthTime.Unix()
+	}
 	if f.Session != "" {
 		c["sid"] = f.Session
 	}

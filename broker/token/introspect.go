@@ -17,7 +17,13 @@ type Inspection struct {
 	Claims   map[string]any // as RFC 7662 §2.2 names them, without active
 	App      string         // whom it was issued to
 	Audience string         // an API's identifier or the issuer; "" for a refresh token
-	Family   Family         // without an ID for an app's own token
+	Subject  string
+	Family   Family      // without an ID for an app's own token, or a service's
+	User     broker.User // of Family
+	Actor    *Actor
+	Expires  time.Time
+	// Key and Certificate are those that the token is bound to.
+	Key, Certificate string
 }
 
 // Inspect reads a token for somebody who asks about it (RFC 7662). An access token may be for anybody; a
@@ -40,15 +46,18 @@ func (i *Issuer) Inspect(ctx context.Context, token, app string) (Inspection, er
 	if c.Confirmation.Key != "" {
 		claims["token_type"] = "DPoP"
 	}
-	out := Inspection{Claims: claims, App: c.Client, Audience: c.Audience}
+	out := Inspection{
+		Claims: claims, App: c.Client, Audience: c.Audience, Subject: c.Subject, Actor: c.Actor, Expires: time.Unix(c.Expires, 0),
+		Key: c.Confirmation.Key, Certificate: c.Confirmation.Certificate,
+	}
 	if c.Issuer != i.URL || i.Now().Unix() >= c.Expires {
 		return Inspection{}, fmt.Errorf("%w: expired, or of another issuer", ErrInvalid)
 	}
-	if _, ok := c.family(); !ok && c.Subject == c.Client {
+	if _, ok := c.family(); !ok {
 		return out, nil
 	}
 	a, err := i.alive(ctx, &c)
-	out.Family = a.Family
+	out.Family, out.User = a.Family, a.User
 	return out, err
 }
 
@@ -71,7 +80,7 @@ func (i *Issuer) inspectRefresh(ctx context.Context, token, app string) (Inspect
 	if r.Key != "" {
 		c["cnf"] = map[string]string{"jkt": r.Key}
 	}
-	return Inspection{Claims: c, App: app, Family: f}, nil
+	return Inspection{Claims: c, App: app, Subject: u.ID, Family: f, User: u}, nil
 }
 
 // takes tells whether a refresh token of a generation could be exchanged now.

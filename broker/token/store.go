@@ -26,6 +26,7 @@ type Family struct {
 	Expires    time.Time // unless refreshed
 	Ends       time.Time
 	Revoked    bool
+	Parent     string // the family that it ends with: a token of that one was exchanged; "" mostly
 }
 
 // Store keeps families, and takes the artifacts that start them. Errors as in broker.Store.
@@ -40,6 +41,9 @@ type Store interface {
 	// Burn spends an artifact for nothing. broker.ErrReplay as in Redeem.
 	Burn(ctx context.Context, hash []byte, e, replay broker.Event) error
 
+	// Begin adds a family that no artifact starts. broker.ErrNotFound: its user may not sign in, or its Parent
+	// is over.
+	Begin(ctx context.Context, f Family, e broker.Event) error
 	// Family returns a family, also a revoked one, and its user.
 	Family(ctx context.Context, id string) (Family, broker.User, error)
 	// Rotate makes Generation from+1, Rotated at and Expires expires, if the family is not revoked and its

@@ -41,6 +41,13 @@ type Authorization struct {
 	Key       string      // the thumbprint of the key that was proven (RFC 9449 §6); "" when none was
 	// Certificate is the thumbprint of the one that the app has shown (RFC 8705 §3.1), if its tokens are bound to it.
 	Certificate string
+	// Until is when the access token ends at the latest: a token that it was exchanged for ends then. Zero: no sooner
+	// than others.
+	Until time.Time
+	Actor *Actor // who acts for the user (RFC 8693 §4.1); nil: nobody but them
+	// Kind is what the app asked for, as RFC 8693 §3 names it: an access token and nothing beside it. "": all that
+	// the scopes stand for.
+	Kind string
 	// Commit makes it final, in one transaction: what was redeemed is spent, the family is written. Nothing
 	// is handed out when it fails.
 	Commit func(ctx context.Context) error
@@ -54,13 +61,17 @@ type Set struct {
 	Refresh   string // "" unless the family is offline
 	ExpiresIn time.Duration
 	Scope     []string
+	Kind      string // as in Authorization
 }
 
 // Issue signs the tokens of an authorization and commits it.
 func (i *Issuer) Issue(ctx context.Context, a Authorization) (Set, error) {
 	now, f := i.Now(), a.Family
 	alg, to := a.App.Signing, i.audience(a)
-	set := Set{Type: "Bearer", ExpiresIn: to.lifetime, Scope: to.scope}
+	if left := a.Until.Sub(now); !a.Until.IsZero() && left < to.lifetime {
+		to.lifetime = left
+	}
+	set := Set{Type: "Bearer", ExpiresIn: to.lifetime, Scope: to.scope, Kind: a.Kind}
 	if a.Key != "" {
 		set.Type = "DPoP"
 	}
@@ -68,7 +79,7 @@ func (i *Issuer) Issue(ctx context.Context, a Authorization) (Set, error) {
 	if set.Access, err = i.Keys.Sign(to.alg, keys.TypeAccess, i.accessClaims(a, to, now)); err != nil {
 		return Set{}, err
 	}
-	if slices.Contains(f.Scope, "openid") {
+	if slices.Contains(f.Scope, "openid") && a.Kind == "" {
 		if set.ID, err = i.Keys.Sign(alg, keys.TypeID, i.idClaims(a, now, halfHash(alg, set.Access))); err != nil {
 			return Set{}, err
 		}
@@ -82,6 +93,20 @@ func (i *Issuer) Issue(ctx context.Context, a Authorization) (Set, error) {
 		return Set{}, err
 	}
 	return set, nil
+}
+
+// Actor is who acts for a user, and who has acted before (RFC 8693 §4.1).
+type Actor struct {
+	Subject string `json:"sub"`
+	Before  *Actor `json:"act,omitempty"`
+}
+
+// Depth is how many actors there are.
+func (a *Actor) Depth() (n int) {
+	for ; a != nil; a = a.Before {
+		n++
+	}
+	return n
 }
 
 // audience is what an access token takes from whom it is for.

@@ -35,6 +35,7 @@ type accessToken struct {
 	Expires      int64        `json:"exp"`
 	ID           string       `json:"jti"`
 	Confirmation confirmation `json:"cnf"`
+	Actor        *Actor       `json:"act"`
 }
 
 // confirmation is what a token is bound to (RFC 7800 §3).

@@ -52,7 +52,7 @@ func (p *provider) readIDToken(ctx context.Context, t tokens, want expectation) 
 	}
 	for _, check := range []func() error{
 		func() error { return p.checkParties(c, want.issuer) },
-		func() error { return p.checkTimes(c) },
+		func() error { return p.checkTimes(c, maxIssued) },
 		func() error { return checkPerson(c) },
 		func() error { return checkBinding(c, want, t.access, jws.Signatures[0].Protected.Algorithm) },
 		func() error { return p.checkAuthentication(c, want.attempt) },
@@ -158,8 +158,9 @@ func (p *provider) audience(aud any) (us, others bool) {
 	return us, others
 }
 
-// checkTimes: a token of now. One from the future or the past means that it was kept, or that a clock is wrong.
-func (p *provider) checkTimes(c claims) error {
+// checkTimes: a token of now, made no longer ago than oldest. One from the future or the past means that it was
+// kept, or that a clock is wrong.
+func (p *provider) checkTimes(c claims, oldest time.Duration) error {
 	now := p.env.Now()
 	exp, ok := c.time("exp")
 	if !ok {
@@ -174,7 +175,7 @@ func (p *provider) checkTimes(c claims) error {
 		return providers.Refuse("iat", "ID token is from %v ahead: is a clock wrong?", iat.Sub(now).Round(time.Second))
 	case !exp.After(now.Add(-skew)):
 		return providers.Refuse("exp", "ID token ended %v ago: is a clock wrong?", now.Sub(exp).Round(time.Second))
-	case iat.Before(now.Add(-maxIssued)):
+	case iat.Before(now.Add(-oldest)):
 		return providers.Refuse("iat", "ID token is %v old: is a clock wrong?", now.Sub(iat).Round(time.Second))
 	case exp.After(iat.Add(maxLife)):
 		return providers.Refuse("exp", "ID token lives longer than %v", maxLife)

@@ -48,6 +48,7 @@ func Run(t *testing.T, fresh func(t testing.TB) string) {
 		{"what is read from memory is judged by the database", testRecent},
 		{"a burned artifact is spent", testBurn},
 		{"families rotate", testFamilies},
+		{"a family that was begun from another ends with it", testBegin},
 		{"a request is answered once", testRequests},
 		{"requests expire", testRequestsExpire},
 		{"keys", testKeys},
