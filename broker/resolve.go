@@ -50,6 +50,11 @@ func (b *Broker) resolve(ctx context.Context, l *Login) (resolved, error) {
 				attrs[name] = known
 			}
 		}
+		if attrs.Email() != u.Attributes.Email() { // one that stays may have been given to a local account since
+			if err := b.notLocal(ctx, p, attrs); err != nil {
+				return resolved{}, err
+			}
+		}
 		changed := !sameAttributes(u.Attributes, attrs)
 		if changed {
 			u.Attributes, u.Updated = attrs, b.Now()
@@ -62,20 +67,29 @@ func (b *Broker) resolve(ctx context.Context, l *Login) (resolved, error) {
 }
 
 func (b *Broker) newUser(ctx context.Context, p *Provider, subject string, attrs Attributes) (resolved, error) {
-	// Somebody who comes from elsewhere with the address of an account kept here is not let into that
-	// account, and gets no second one beside it either: apps that know people by e-mail would mix them up.
-	if email := attrs.Email(); email != "" && !p.Password {
-		taken, err := b.Store.HasLocalAccount(ctx, email)
-		if err != nil {
-			return resolved{}, err
-		}
-		if taken {
-			return resolved{}, &Error{Kind: providers.Conflict, Reason: "link_required", Err: fmt.Errorf("a local account has this person's e-mail address")}
-		}
+	if err := b.notLocal(ctx, p, attrs); err != nil {
+		return resolved{}, err
 	}
 	now := b.Now()
 	u := User{ID: rand.Text(), Attributes: attrs, Created: now, Updated: now}
 	return resolved{user: u, isNew: true, link: &Link{Provider: p.ID, Subject: subject, User: u.ID, Created: now}}, nil
+}
+
+// notLocal refuses somebody who comes from elsewhere with the address of an account kept here. They are not let
+// into that account, and have no second one beside it either: apps that know people by e-mail would mix them up.
+func (b *Broker) notLocal(ctx context.Context, p *Provider, attrs Attributes) error {
+	email := attrs.Email()
+	if email == "" || p.Password {
+		return nil
+	}
+	taken, err := b.Store.HasLocalAccount(ctx, email)
+	if err != nil {
+		return err
+	}
+	if taken {
+		return &Error{Kind: providers.Conflict, Reason: "link_required", Err: fmt.Errorf("a local account has this person's e-mail address")}
+	}
+	return nil
 }
 
 // ownsDomain keeps providers from speaking for each other's people: an address in another provider's domain

@@ -73,9 +73,22 @@ func newRegistry(ctx context.Context, s *signet, cfg *config.Config) (*registry,
 			Opener: broker.Ready(&broker.Opened{Upstream: upstream, Mapping: p.mapping}),
 		})
 	}
-	r.own = broker.NewFixed(apps, all)
+	r.own = broker.NewFixed(apps, all).With(nil, keptBack(cfg))
 	r.Live = broker.NewLive(r.own)
 	return r, r.first(ctx)
+}
+
+// keptBack are the domains of what is disabled, by their provider's id: no other may speak for its people.
+func keptBack(cfg *config.Config) map[string]string {
+	domains := map[string]string{}
+	for i := range cfg.Providers {
+		if p := &cfg.Providers[i]; p.Disabled {
+			for _, d := range p.Domains {
+				domains[d] = p.ID
+			}
+		}
+	}
+	return domains
 }
 
 // first looks for registered providers. Thousands are read behind the start: whoever asks for one waits.
