@@ -1,6 +1,7 @@
 package op
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -41,23 +42,24 @@ type dpopProof struct {
 	issued    time.Time
 	nonce     string
 	token     string // ath: the hash of the access token it goes with
+	taken     bool   // it is this request's, and nobody else's any more
 }
 
 func badProof(format string, args ...any) *Error {
 	return oauth("invalid_dpop_proof", "the DPoP proof is not valid").because(fmt.Errorf(format, args...))
 }
 
-// provenKey returns the thumbprint of the key that an app proves at the token endpoint (RFC 9449 §5); "" when it
-// proves none and need not.
-func (p *Provider) provenKey(w http.ResponseWriter, r *http.Request, app *broker.App) (string, error) {
+// provenKey returns the proof that an app brings to the token endpoint (RFC 9449 §5), which is still to be taken;
+// its key is "" when it brings none and need not.
+func (p *Provider) provenKey(w http.ResponseWriter, r *http.Request, app *broker.App) (dpopProof, error) {
 	if len(r.Header.Values("DPoP")) == 0 && !app.DPoPRequired {
-		return "", nil
+		return dpopProof{}, nil
 	}
 	pr, err := p.proof(r)
 	if err != nil {
-		return "", err
+		return dpopProof{}, err
 	}
-	return pr.key, p.accept(w, r, app, pr)
+	return pr, p.suits(w, app, pr)
 }
 
 // bearerProves checks that who brings an access token has the key it is bound to (RFC 9449 §7). A bound token
@@ -89,7 +91,10 @@ func (p *Provider) holds(w http.ResponseWriter, r *http.Request, a token.Access,
 	case pr.key != a.Key:
 		return badToken(fmt.Errorf("proof by key %q, bound to %q", pr.key, a.Key))
 	}
-	return p.accept(w, r, p.Registry.App(a.Family.App), pr)
+	if err := p.suits(w, p.Registry.App(a.Family.App), pr); err != nil {
+		return err
+	}
+	return p.take(r.Context(), &pr)
 }
 
 // proof reads the proof of a request and checks what the request and the clock can tell (RFC 9449 §4.3).
@@ -189,19 +194,27 @@ func target(address string) string {
 	return scheme + "://" + host + path
 }
 
-// accept takes a proof of an app once, and tells the app the next nonce where it needs one.
-func (p *Provider) accept(w http.ResponseWriter, r *http.Request, app *broker.App, pr dpopProof) error {
+// suits checks what an app's proofs must be beside good, and tells it the next nonce where it needs one.
+func (p *Provider) suits(w http.ResponseWriter, app *broker.App, pr dpopProof) error {
 	if app.DPoPRequired && pr.algorithm == "RS256" {
 		return badProof("RS256 from an app that must prove better") // FAPI 2.0 Security Profile §5.4
 	}
 	if app.DPoPNonce {
-		if err := p.checkNonce(w, pr.nonce); err != nil {
-			return err
-		}
+		return p.checkNonce(w, pr.nonce)
 	}
-	err := p.Store.Remember(r.Context(), proofs, pr.key+" "+pr.id, pr.issued.Add(proofOld))
+	return nil
+}
+
+// take accepts a proof once. It is called when everything else is good: anybody can make proofs for an app
+// without a secret, and each that is taken is written down.
+func (p *Provider) take(ctx context.Context, pr *dpopProof) error {
+	if pr.key == "" || pr.taken {
+		return nil
+	}
+	err := p.Store.Remember(ctx, proofs, pr.key+" "+pr.id, pr.issued.Add(proofOld))
 	if errors.Is(err, broker.ErrReplay) {
 		return badProof("used before")
 	}
+	pr.taken = err == nil
 	return err
 }

@@ -50,13 +50,13 @@ func (p *Provider) exchange(w http.ResponseWriter, r *http.Request) (token.Set, 
 	if err := p.codes.check(from, p.Now()); err != nil {
 		return token.Set{}, err
 	}
-	key, err := p.provenKey(w, r, app)
+	pr, err := p.provenKey(w, r, app)
 	if err != nil {
 		return token.Set{}, err
 	}
-	set, err := p.issue(r.Context(), app, form, key)
+	set, err := p.issue(r.Context(), app, form, &pr)
 	if errors.Is(err, errRaced) {
-		set, err = p.issue(r.Context(), app, form, key)
+		set, err = p.issue(r.Context(), app, form, &pr)
 	}
 	if errors.Is(err, errUnknownCode) {
 		p.codes.note(from, p.Now())
@@ -64,8 +64,8 @@ func (p *Provider) exchange(w http.ResponseWriter, r *http.Request) (token.Set, 
 	return set, err
 }
 
-// issue is the pipeline from the grant on. key is the thumbprint of the key that the app has proven.
-func (p *Provider) issue(ctx context.Context, app *broker.App, form url.Values, key string) (token.Set, error) {
+// issue is the pipeline from the grant on. pr is of the key that the app has proven.
+func (p *Provider) issue(ctx context.Context, app *broker.App, form url.Values, pr *dpopProof) (token.Set, error) {
 	a, err := p.grant(ctx, app, form)
 	if err != nil {
 		return token.Set{}, err
@@ -75,14 +75,17 @@ func (p *Provider) issue(ctx context.Context, app *broker.App, form url.Values, 
 	if err := p.stillAllowed(a); err != nil {
 		return token.Set{}, err
 	}
-	if a.Bound != "" && a.Bound != key {
-		return token.Set{}, oauth("invalid_grant", "the grant is bound to another key").because(fmt.Errorf("proof by key %q, not %q", key, a.Bound))
+	if a.Bound != "" && a.Bound != pr.key {
+		return token.Set{}, oauth("invalid_grant", "the grant is bound to another key").because(fmt.Errorf("proof by key %q, not %q", pr.key, a.Bound))
 	}
-	a.Key = key
+	a.Key = pr.key
 	if a.Certificate, err = certificateOf(ctx, app); err != nil {
 		return token.Set{}, err
 	}
 	if a.API, err = p.narrow(a, form); err != nil {
+		return token.Set{}, err
+	}
+	if err := p.take(ctx, pr); err != nil {
 		return token.Set{}, err
 	}
 	return p.Issuer.Issue(ctx, a)

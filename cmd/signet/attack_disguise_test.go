@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -33,4 +34,25 @@ func TestKnownPersonDoesNotTakeALocalAddress(t *testing.T) {
 	}
 	w.browser().atApp(as("mallory@globex.example"))
 	w.browser().atApp(as("mallory@elsewhere.example"))
+}
+
+// Anybody can make proofs for an app without a secret: those that come with no good grant leave nothing behind.
+func TestProofsOfStrangersAreNotWrittenDown(t *testing.T) {
+	w := newWorld(t)
+	good := w.tokens(publicApp, "globex", "ann").Access
+	proofs := func() int { return w.count("SELECT count(*) FROM once WHERE provider = 'dpop proof'") }
+	for name, form := range map[string]url.Values{
+		"no such code":          {"grant_type": {"authorization_code"}, "code": {"x"}, "redirect_uri": {callbackURI}, "code_verifier": {verifier}},
+		"no such refresh token": {"grant_type": {"refresh_token"}, "refresh_token": {good}},
+		"no such grant":         {"grant_type": {"x"}},
+		"no grant of its own":   {"grant_type": {"client_credentials"}},
+	} {
+		form.Set("client_id", publicApp)
+		req := w.browser().request(http.MethodPost, "/token", form.Encode())
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("DPoP", w.proof(provers()["ES256"], http.MethodPost, "/token", ""))
+		if p := w.browser().do(req); p.status < 400 || proofs() != 0 {
+			t.Errorf("%s: %v, %d proofs are kept", name, p, proofs())
+		}
+	}
 }
