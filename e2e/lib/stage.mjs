@@ -11,9 +11,11 @@ import { startSimpleSAMLphp } from '../peers/simplesamlphp.mjs'
 const secret = (of) => `a secret of ${of}, long enough for a test`
 
 /**
- * Starts it all. more(signet) may add apps: it gives a list of entries of the configuration.
+ * Starts it all. more(signet) may add apps: it gives a list of entries of the configuration. upstream(signet) may
+ * say more of the upstreams: globex and initech of how Signet is configured for them, client of Signet's registration
+ * at Globex, others of more clients there, providers(globex, initech) of more entries of the configuration.
  */
-export async function startStage({ more = async () => [], log = () => {} } = {}) {
+export async function startStage({ more = async () => [], upstream = () => ({}), log = () => {} } = {}) {
   const started = []
   const up = async (promise) => {
     const server = await promise
@@ -24,20 +26,23 @@ export async function startStage({ more = async () => [], log = () => {} } = {})
     const address = await signetAddress()
     const app = await up(startApp())
     const otherApp = await up(startApp({ address: host.otherApp }))
-    const globex = await up(startOIDCProvider({ clientSecret: secret('Signet at Globex'), redirectURI: address.callback('globex'), log }))
+    const { client, others, providers = () => [], ...settings } = upstream(address)
+    const globex = await up(startOIDCProvider({ clientSecret: secret('Signet at Globex'), redirectURI: address.callback('globex'), client, others, log }))
     const initech = await up(startSimpleSAMLphp())
     const signet = await up(address.start({
       apps: [entry(app, 'web', 'Acme Web', secret('web')), entry(otherApp, 'other', 'Acme Wiki'), ...await more(address)],
       providers: [
         {
           id: 'globex', kind: 'oidc', name: 'Globex', issuer: globex.issuer, domains: ['globex.example'],
-          client_id: globex.clientID, client_secret: globex.clientSecret, userinfo: true,
+          client_id: globex.clientID, client_secret: globex.clientSecret, userinfo: true, ...settings.globex,
         },
-        { id: 'initech', kind: 'saml', name: 'Initech', metadata_url: initech.metadataURL, domains: ['initech.example'] },
+        { id: 'initech', kind: 'saml', name: 'Initech', metadata_url: initech.metadataURL, domains: ['initech.example'], ...settings.initech },
         { id: 'local', kind: 'password', name: 'Acme' },
+        ...providers(globex, initech),
       ],
     }))
-    initech.trust(await (await fetch(address.saml('initech', 'metadata'))).text())
+    const trusting = ['initech', ...providers(globex, initech).filter((p) => p.kind === 'saml').map((p) => p.id)]
+    initech.trust(...await Promise.all(trusting.map(async (id) => (await fetch(address.saml(id, 'metadata'))).text())))
     await app.connect(signet.issuer, 'web', secret('web'))
     await otherApp.connect(signet.issuer, 'other') // a public client
     const browser = await launch()

@@ -1,5 +1,5 @@
 // A SAML identity provider that a company runs: Debian's SimpleSAMLphp under PHP's own web server. It takes
-// only signed requests, signs response and assertion, and names attributes by their OIDs.
+// only signed messages, signs response and assertion, and names attributes by their OIDs.
 
 import crypto from 'node:crypto'
 import fs from 'node:fs'
@@ -14,16 +14,22 @@ export const people = {
   dora: { password: 'dora-password', mail: 'dora@initech.example', displayName: 'Dora Initech', groups: ['staff'] },
 }
 
-/** Starts it. It knows no service provider until trust() has given it one's metadata. */
+/**
+ * Starts it. It knows no service provider until trust() has given it their metadata. configure() changes what
+ * it does from the next request on; certify() makes one more key and certificate for that.
+ */
 export async function startSimpleSAMLphp() {
   const dir = folder('simplesamlphp')
   const origin = `http://${host.simplesamlphp}:${await freePort(host.simplesamlphp)}`
   const entityID = `${origin}/saml2/idp/metadata.php`
   for (const name of ['metadata', 'data', 'log', 'tmp', 'sessions', 'cert']) fs.mkdirSync(path.join(dir, name))
-  certificate(path.join(dir, 'cert'))
+  certificate(path.join(dir, 'cert'), 'idp')
   write(dir, 'config.php', 'config', configuration(dir, origin))
   write(dir, 'authsources.php', 'config', { people: { 0: 'exampleauth:UserPass', ...accounts() } })
-  write(path.join(dir, 'metadata'), 'saml20-idp-hosted.php', 'metadata', { [entityID]: identityProvider })
+  const configure = (settings) => {
+    write(path.join(dir, 'metadata'), 'saml20-idp-hosted.php', 'metadata', { [entityID]: { ...identityProvider, ...settings } })
+  }
+  configure({})
 
   const server = await start('simplesamlphp', 'php', [
     '-d', `session.save_path=${path.join(dir, 'sessions')}`, '-d', 'display_errors=0', '-d', 'error_reporting=E_ALL & ~E_DEPRECATED',
@@ -37,7 +43,12 @@ export async function startSimpleSAMLphp() {
     entityID,
     metadataURL: entityID,
     certificate: path.join(dir, 'cert', 'idp.crt'),
-    trust: (metadata) => fs.writeFileSync(path.join(dir, 'sp.xml'), metadata),
+    signOut: `${origin}/saml2/idp/initSLO.php?RelayState=${encodeURIComponent(`${origin}/logout.php`)}`,
+    signedOut: `${origin}/logout.php`,
+    begin: (serviceProvider) => `${origin}/saml2/idp/SSOService.php?spentityid=${encodeURIComponent(serviceProvider)}`,
+    trust: (...metadata) => fs.writeFileSync(path.join(dir, 'sp.xml'), all(metadata)),
+    configure,
+    certify: (name) => certificate(path.join(dir, 'cert'), name),
     stop: () => server.stop(),
   }
 }
@@ -48,14 +59,20 @@ function write(dir, name, variable, value) {
   fs.writeFileSync(path.join(dir, name), `<?php $${variable} = json_decode(file_get_contents(__FILE__ . '.json'), true);\n`)
 }
 
-function certificate(dir) {
+// all is the metadata of several service providers as one file.
+function all(documents) {
+  const entities = documents.map((d) => d.replace(/^<\?xml.*?\?>\s*/s, ''))
+  return `<EntitiesDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata">${entities.join('')}</EntitiesDescriptor>`
+}
+
+function certificate(dir, name) {
   run('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-sha256', '-days', '2', '-subj', '/CN=Initech test identity provider',
-    '-keyout', path.join(dir, 'idp.key'), '-out', path.join(dir, 'idp.crt')])
+    '-keyout', path.join(dir, `${name}.key`), '-out', path.join(dir, `${name}.crt`)])
 }
 
 function configuration(dir, origin) {
   // The file must be there and well formed before a service provider is known.
-  fs.writeFileSync(path.join(dir, 'sp.xml'), '<EntitiesDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata"/>')
+  fs.writeFileSync(path.join(dir, 'sp.xml'), all([]))
   return {
     baseurlpath: `${origin}/`,
     certdir: `${dir}/cert/`,
@@ -95,6 +112,8 @@ const identityProvider = {
   certificate: 'idp.crt',
   auth: 'people',
   'validate.authnrequest': true,
+  'validate.logout': true,
+  'sign.logout': true,
   'saml20.sign.response': true,
   'saml20.sign.assertion': true,
   'attributes.NameFormat': 'urn:oasis:names:tc:SAML:2.0:attrname-format:uri',
