@@ -86,6 +86,9 @@ var byReason = map[string]cause{
 	"logout_answer":  {"signout", "logout_answer", "report"},
 	"logout_unknown": {"signout", "logout_unknown", ""},
 
+	"device_unknown": {"request", "device_unknown", "device"},
+	"device_expired": {"request", "device_expired", "device"},
+
 	"form_invalid":   badRequest, // a form of ours, whatever provider is behind it
 	"method_invalid": badRequest,
 

@@ -101,10 +101,16 @@ type Consent struct {
 	App    string
 	Person Person
 	Scopes []string // scope values; those of OpenID Connect Core §5.4 are described, others named
+	// Place is of the device that waits for the answer: #place, with its code in #code; nil: there is none.
+	Place     *Place
+	OthersURL string // where another account can be chosen, #others; "" leaves the link out
 }
 
 // Consent renders the page.
-func (p *Pages) Consent(pg Page, d Consent) ([]byte, error) { return p.render("consent.html", pg, d) }
+func (p *Pages) Consent(pg Page, d Consent) ([]byte, error) {
+	d.OthersURL = link(d.OthersURL)
+	return p.render("consent.html", pg, d)
+}
 
 // Logout asks whether a person wants to sign out (OpenID Connect RP-Initiated Logout §2). The form #logout
 // posts confirm=yes from #confirm, and Fields.

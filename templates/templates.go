@@ -106,7 +106,8 @@ func (p *Pages) try(lang Lang) error {
 	for _, render := range []func() ([]byte, error){
 		func() ([]byte, error) { return p.Choose(pg, Choose{Providers: []Provider{{ID: "a"}}, ShowEmail: true}) },
 		func() ([]byte, error) { return p.Password(pg, Password{}) },
-		func() ([]byte, error) { return p.Consent(pg, Consent{Scopes: []string{"openid"}}) },
+		func() ([]byte, error) { return p.Consent(pg, Consent{Scopes: []string{"openid"}, Place: &Place{}}) },
+		func() ([]byte, error) { return p.Device(pg, Device{}) },
 		func() ([]byte, error) { return p.Logout(pg, Logout{}) },
 		func() ([]byte, error) { return p.LoggedOut(pg, LoggedOut{}) },
 		func() ([]byte, error) { return p.Unsolicited(pg, Unsolicited{}) },

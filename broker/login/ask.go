@@ -40,6 +40,8 @@ func (p *Pages) answer(w http.ResponseWriter, r *http.Request) error {
 func (p *Pages) choice(r *http.Request, id string, v broker.Visitor, form url.Values) (broker.Turn, error) {
 	ctx := r.Context()
 	switch {
+	case form.Has("decision"):
+		return p.decide(r, id, v, form)
 	case form.Has("cancel"):
 		return p.Broker.Abandon(ctx, id, v)
 	case form.Has("provider"):
@@ -78,6 +80,8 @@ func (p *Pages) turn(w http.ResponseWriter, r *http.Request, v broker.Visitor, t
 		return p.choose(w, view, action, data)
 	case providers.PasswordForm:
 		return p.password(w, view, action, app, l, data)
+	case broker.Question:
+		return p.consent(w, view, action, l, data)
 	}
 	return fmt.Errorf("no page %q for %T", ask.Page, ask.Data)
 }
