@@ -17,6 +17,7 @@ export async function apacheApp() {
     protected: `${origin}/protected/`,
     redirectURI: `${origin}/protected/redirect_uri`,
     loggedOut: `${origin}/bye.txt`,
+    backchannelLogoutURI: `${origin}/protected/redirect_uri?logout=backchannel`,
     start: (settings) => startApache(origin, settings),
   }
 }

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { until } from '../lib/proc.mjs'
 import { startStage } from '../lib/stage.mjs'
 import { ask, choose, hasSession, password, signIn } from '../lib/pages.mjs'
 import { apacheApp, told } from '../peers/mod-auth-openidc.mjs'
@@ -16,6 +17,7 @@ before(async () => {
     more: async () => [{
       id: 'apache', name: 'Acme Intranet', secret: clientSecret,
       redirect_uris: [app.redirectURI], post_logout_redirect_uris: [app.loggedOut],
+      backchannel_logout_uri: app.backchannelLogoutURI,
     }],
   })
   apache = await app.start({ issuer: stage.issuer, clientID: 'apache', clientSecret })
@@ -54,6 +56,29 @@ test('mod_auth_openidc signs a person in, refreshes, and signs them out', async 
     assert.equal(await hasSession(page, stage.app), false)
     await page.goto(app.protected)
     await page.locator('#choose').waitFor()
+  })
+})
+
+test('mod_auth_openidc takes the logout token of a session that has ended elsewhere, and no other', async () => {
+  await stage.visit('apache-back-channel', async (page) => {
+    await signIn(stage, page, { at: 'local', as: stage.eve })
+    await page.goto(app.protected)
+    await page.waitForURL(app.protected)
+    await stage.visit('apache-somebody-else', async (other) => {
+      await other.goto(app.protected)
+      await choose(other, 'initech')
+      await atInitech(other, 'cleo')
+      await other.waitForURL(app.protected)
+      await page.goto(`${stage.app.origin}/logout`)
+      await page.waitForURL(`${stage.app.origin}/?state=signed-out`)
+      await until('the app has ended its session', async () => {
+        await page.goto(app.protected)
+        return new URL(page.url()).origin === stage.issuer
+      })
+      await page.locator('#choose').waitFor()
+      await other.goto(app.protected)
+      assert.equal((await told(other)).email, initechPeople.cleo.mail, 'a session of somebody else goes on')
+    })
   })
 })
 
