@@ -198,6 +198,8 @@ func (s *source) replace(idp *identityProvider, now time.Time) {
 				s.leaving, changed = append(s.leaving, leaving{c, now.Add(s.overlap)}), true
 			}
 		}
+		// Each is tried on every message: one who exchanges them all the time would make that dear.
+		s.leaving = s.leaving[max(0, len(s.leaving)-maxCertificates):]
 		if changed {
 			// A new key is how a taken-over identity provider shows itself.
 			s.env.Log.Warn("saml signing certificates changed", "before", fingerprints(before.certs), "now", fingerprints(idp.certs), "overlap", s.overlap)

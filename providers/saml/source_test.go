@@ -1,12 +1,14 @@
 package saml
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -382,4 +384,23 @@ func TestNewKeyIsFetched(t *testing.T) {
 
 func sameCertificates(a, b *identityProvider) bool {
 	return slices.Equal(slices.Sorted(slices.Values(fingerprints(a.certs))), slices.Sorted(slices.Values(fingerprints(b.certs))))
+}
+
+// TestSourceForgetsCertificates: an identity provider that has other certificates each time does not make
+// every message be tried with all of them.
+func TestSourceForgetsCertificates(t *testing.T) {
+	_, s, c := testSource(t, "")
+	has := func(name string) bool {
+		return slices.ContainsFunc(s.kept.certs, func(c *x509.Certificate) bool { return string(c.Raw) == name })
+	}
+	const rounds = 10 * maxCertificates
+	for i := range rounds {
+		s.replace(&identityProvider{entityID: "https://b.example", certs: []*x509.Certificate{{Raw: []byte(strconv.Itoa(i))}}}, c.now())
+	}
+	if n := len(s.kept.certs); n > 2*maxCertificates {
+		t.Errorf("%d certificates are taken", n)
+	}
+	if !has(strconv.Itoa(rounds-1)) || !has(strconv.Itoa(rounds-2)) || has("0") {
+		t.Error("not the newest and those just before it are taken")
+	}
 }
