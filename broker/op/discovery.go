@@ -17,6 +17,7 @@ type metadata struct {
 	Userinfo            string   `json:"userinfo_endpoint"`
 	JWKS                string   `json:"jwks_uri"`
 	Revocation          string   `json:"revocation_endpoint"`
+	Device              string   `json:"device_authorization_endpoint"`
 	Introspection       string   `json:"introspection_endpoint"`
 	EndSession          string   `json:"end_session_endpoint"`
 	Scopes              []string `json:"scopes_supported"`
@@ -62,7 +63,7 @@ func (p *Provider) describe() error {
 		Authorization: p.Site.URL("/authorize"), Token: p.Site.URL("/token"), Userinfo: p.Site.URL("/userinfo"),
 		JWKS: p.Site.URL("/jwks"), Revocation: p.Site.URL("/revoke"), Introspection: p.Site.URL("/introspect"), EndSession: p.Site.URL("/logout"),
 		Scopes: token.Scopes, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post", "jwt", "query.jwt", "form_post.jwt"},
-		Pushed: p.Site.URL("/par"), AnswerAlgs: keys.Algorithms, RequestAlgs: algs, TokenAuthAlgs: append(algs[:len(algs):len(algs)], "HS256"),
+		Device: p.Site.URL("/device_authorization"), Pushed: p.Site.URL("/par"), AnswerAlgs: keys.Algorithms, RequestAlgs: algs, TokenAuthAlgs: append(algs[:len(algs):len(algs)], "HS256"),
 		RequestParameter: true, ClaimsParameter: true,
 		GrantTypes: grants, Subjects: []string{"public"}, IDTokenAlgs: keys.Algorithms,
 		TokenAuth: auth, RevocationAuth: auth,

@@ -75,6 +75,10 @@ func (p *Provider) Fail(_ context.Context, l broker.Login, reason *broker.Error)
 		e = oauth("access_denied", "the person did not sign in")
 	case "login_required":
 		e = oauth("login_required", "the person must sign in")
+	case "consent_required":
+		e = oauth("consent_required", "the person must be asked for consent")
+	case "consent_denied":
+		e = oauth("access_denied", "the person did not consent")
 	}
 	return p.failure(l.App, req, e)
 }

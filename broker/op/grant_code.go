@@ -88,7 +88,7 @@ func proves(verifier, challenge string) bool {
 
 func (g *CodeGrant) authorization(app *broker.App, a broker.Artifact, user broker.User, c code) token.Authorization {
 	now := g.Now()
-	f := token.Start(rand.Text(), app, c.Scope, now, g.longest(app, c.Resources))
+	f := token.Start(rand.Text(), app, c.Scope, now, longest(g.APIs, app, c.Resources))
 	f.User, f.Session, f.Provider = a.User, a.Session, a.Provider
 	f.AuthTime, f.AMR, f.ACR = time.Unix(c.Auth.Time, 0), c.Auth.AMR, c.Auth.ACR
 	return token.Authorization{
@@ -106,11 +106,11 @@ func (g *CodeGrant) authorization(app *broker.App, a broker.Artifact, user broke
 	}
 }
 
-// longest is the lifetime of the access token that lives longest of those that can come of a code.
-func (g *CodeGrant) longest(app *broker.App, resources []string) time.Duration {
+// longest is the lifetime of the access token that lives longest of those that can come of a grant.
+func longest(apis broker.APIs, app *broker.App, resources []string) time.Duration {
 	d := app.Tokens.Access
 	for _, id := range resources {
-		if api := g.APIs[id]; api != nil {
+		if api := apis[id]; api != nil {
 			d = max(d, api.Access)
 		}
 	}

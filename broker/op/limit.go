@@ -81,6 +81,30 @@ func (l *limiter) note(c caller, now time.Time) {
 	}
 }
 
+// take is check and note in one: of many at once no more get through than may.
+func (l *limiter) take(c caller, now time.Time) error {
+	l.mu.Lock()
+	l.turn(now)
+	n, known := l.of[c]
+	if n < l.most && (known || len(l.of) < maxCallers) {
+		l.of[c] = n + 1
+	}
+	l.mu.Unlock()
+	if n < l.most {
+		return nil
+	}
+	return l.check(c, now)
+}
+
+// giveBack takes one back that was not what is limited.
+func (l *limiter) giveBack(c caller) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of[c] > 0 {
+		l.of[c]--
+	}
+}
+
 // turn begins a new period when it is time; l.mu is held.
 func (l *limiter) turn(now time.Time) {
 	if age := now.Sub(l.since); l.of == nil || age < 0 || age >= l.period {

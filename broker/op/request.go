@@ -145,6 +145,11 @@ func (p *Provider) parse(ctx context.Context, app *broker.App, v url.Values, req
 	if err := p.interaction(ctx, v, app, &l); err != nil {
 		return l, err
 	}
+	l.Scopes = req.Scope
+	if app.Public() && !strings.HasPrefix(req.RedirectURI, "https://") {
+		// Any program on the person's machine can pose as this app (RFC 8252 §8.6).
+		l.AskAgain = true
+	}
 	return l, p.providerHint(v, app, &l)
 }
 
@@ -212,7 +217,8 @@ func (p *Provider) interaction(ctx context.Context, v url.Values, app *broker.Ap
 			l.ForceLogin = true
 		case "select_account":
 			l.SelectUser = true
-		case "consent": // the operator has consented for the apps that are registered here
+		case "consent": // for a first-party app the operator has consented
+			l.AskAgain = true
 		default:
 			return oauth("invalid_request", "prompt must be none, login, consent or select_account")
 		}
