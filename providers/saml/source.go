@@ -25,7 +25,7 @@ const (
 	retryAfter   = 5 * time.Minute    // a refresh that failed
 	firstPause   = time.Second        // between two fetches while there is no good copy, doubled each time
 	longestPause = 10 * time.Second
-	renewAfter   = time.Minute // between two fetches because of a key that is unknown
+	renewAfter   = time.Minute // between two fetches by renew
 	unreachable  = "upstream_unreachable"
 	broken       = "upstream_broken"
 )
@@ -47,7 +47,7 @@ type source struct {
 	leaving  []leaving
 	fetched  time.Time
 	refresh  time.Time     // when to look again; before that there is none to be had where kept is no good
-	tried    time.Time     // when a fetch was last begun
+	renewed  time.Time     // when a fetch was last begun by renew
 	failures int           // since the last good one
 	running  chan struct{} // closed when the fetch under way is over; nil: none is
 	err      error         // of the last fetch
@@ -87,15 +87,19 @@ func (s *source) get(ctx context.Context) (*identityProvider, error) {
 
 // renew returns the identity provider as fetched after now, because a message is signed by a key that is not
 // in the copy at hand; nil when it is too early to ask again. Strangers can cause it, so it is done once a
-// minute.
+// minute. Other fetches do not count: a key may change right after one of them.
 func (s *source) renew(ctx context.Context) *identityProvider {
 	if s.fixed != nil {
 		return nil
 	}
 	s.mu.Lock()
-	if now := s.env.Now(); s.running == nil && now.Sub(s.tried) < renewAfter {
-		s.mu.Unlock()
-		return nil
+	if s.running == nil {
+		now := s.env.Now()
+		if now.Sub(s.renewed) < renewAfter {
+			s.mu.Unlock()
+			return nil
+		}
+		s.renewed = now
 	}
 	running := s.fetch(ctx)
 	s.mu.Unlock()
@@ -147,7 +151,7 @@ func (s *source) fetch(ctx context.Context) <-chan struct{} {
 		return s.running
 	}
 	done := make(chan struct{})
-	s.running, s.tried = done, s.env.Now()
+	s.running = done
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 	want := s.entityID
 	go func() {

@@ -354,7 +354,7 @@ func TestSourceOverlap(t *testing.T) {
 }
 
 // TestNewKeyIsFetched: an identity provider that signs with a key of today is known without a wait; strangers
-// who sign with their own do not cause more than a fetch each minute.
+// who sign with their own do not cause more than one more fetch each minute.
 func TestNewKeyIsFetched(t *testing.T) {
 	b := openTest(t, nil)
 	moved := idptest.NewSAML(t, idptest.SAMLOptions{Name: "Moved", Now: b.now})
@@ -369,16 +369,30 @@ func TestNewKeyIsFetched(t *testing.T) {
 		_, err := b.p.Continue(t.Context(), attempt, reply)
 		wantReason(t, err, "sig_untrusted")
 	}
-	if n := p.fetches.Load(); n != 1 {
-		t.Errorf("%d fetches within a minute, want 1", n)
+	if n := p.fetches.Load(); n != 2 {
+		t.Errorf("%d fetches within a minute, want 2", n)
 	}
 	p.set(string(b.idp.Metadata()))
 	c.add(renewAfter)
 	if _, err := b.p.Continue(t.Context(), attempt, reply); err != nil {
 		t.Errorf("Continue = %v, want the new key to be found", err)
 	}
-	if n := p.fetches.Load(); n != 2 {
-		t.Errorf("%d fetches, want 2", n)
+	if n := p.fetches.Load(); n != 3 {
+		t.Errorf("%d fetches, want 3", n)
+	}
+}
+
+// TestKeyChangesRightAfterAFetch: a login is not refused because the metadata without its key is young.
+func TestKeyChangesRightAfterAFetch(t *testing.T) {
+	b := openTest(t, nil)
+	moved := idptest.NewSAML(t, idptest.SAMLOptions{Name: "Moved", Now: b.now})
+	old := strings.ReplaceAll(string(moved.Metadata()), moved.EntityID, b.idp.EntityID)
+	p := publish(t, strings.ReplaceAll(old, moved.URL, b.idp.URL))
+	b.p = openConfig(t, testEnv("initech", b.now), func(c *Config) { c.MetadataURL = p.URL })
+	attempt, sent := b.begin(t, providers.Attempt{})
+	p.set(string(b.idp.Metadata()))
+	if _, err := b.p.Continue(t.Context(), attempt, b.answer(t, sent, nil)); err != nil {
+		t.Errorf("Continue = %v, want the new key to be found", err)
 	}
 }
 
