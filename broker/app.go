@@ -19,7 +19,8 @@ type App struct {
 	PKCEOptional           bool
 	Credentials            Credentials
 	Tokens                 Lifetimes
-	Signing                string   // the JWS alg of its tokens
+	Signing                string // the JWS alg of its tokens
+	Exchange               Exchange
 	Grants                 []string // the grant types it may use; none: authorization_code and refresh_token
 	DPoPRequired           bool     // its tokens are always bound to a key of its own (RFC 9449), and RS256 makes no proof
 	CertificateBound       bool     // its tokens are bound to the certificate that it shows (RFC 8705 §3)

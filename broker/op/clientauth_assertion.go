@@ -70,13 +70,18 @@ func readAssertion(payload []byte) (assertion, error) {
 	return c, err
 }
 
-// check holds what is said against what must be. The audience is the issuer as one text, as nothing else is
-// certain not to be meant for another server (audience injection).
+// check holds what an app says of itself against what must be.
 func (c *assertion) check(app, issuer string, now time.Time) error {
-	switch {
-	case c.Issuer != app || c.Subject != app:
+	if c.Issuer != app || c.Subject != app {
 		return fmt.Errorf("iss %.80q, sub %.80q", c.Issuer, c.Subject)
-	case c.ID == "" || len(c.ID) > maxJTI:
+	}
+	return c.checkUse(issuer, now)
+}
+
+// checkUse tells whether it is for here, for now and for a single time. The audience is the issuer as one text,
+// as nothing else is certain not to be meant for another server (audience injection).
+func (c *assertion) checkUse(issuer string, now time.Time) error {
+	if c.ID == "" || len(c.ID) > maxJTI {
 		return fmt.Errorf("a jti of %d bytes", len(c.ID))
 	}
 	if aud, ok := c.Audience.(string); !ok || aud != issuer {

@@ -3,11 +3,9 @@ package op
 import (
 	"context"
 	"net/url"
-	"strings"
 
 	"github.com/signet-broker/signet/broker"
 	"github.com/signet-broker/signet/broker/token"
-	"github.com/signet-broker/signet/broker/web"
 )
 
 const clientCredentials = "client_credentials"
@@ -26,24 +24,30 @@ func (g *ClientCredentialsGrant) Authorize(_ context.Context, app *broker.App, f
 	if app.Public() {
 		return token.Authorization{}, oauth("unauthorized_client", "an app without a secret has nothing of its own")
 	}
-	raw, err := web.Single(form, "scope")
-	if err != nil {
-		return token.Authorization{}, oauth("invalid_request", "scope must not be repeated")
-	}
-	asked := strings.Fields(clip(raw, maxScope))
-	own, err := g.Provider.resources(app, asked, form["resource"])
+	scope, err := readScope(form)
 	if err != nil {
 		return token.Authorization{}, err
 	}
-	if len(asked) == 0 {
-		for _, id := range own.ids {
-			if api := g.Provider.APIs[id]; api != nil {
-				own.scope = append(own.scope, api.Scopes...)
-			}
-		}
+	own, err := g.Provider.own(app, scope, form["resource"])
+	if err != nil {
+		return token.Authorization{}, err
 	}
 	return token.Authorization{
 		App: app, Family: token.Family{App: app.ID, Scope: own.scope}, Resources: own.ids,
 		Commit: func(context.Context) error { return nil },
 	}, nil
+}
+
+// own is what somebody may have at APIs who is no person: without a scope, all scopes of those that are named.
+func (p *Provider) own(app *broker.App, asked, named []string) (wanted, error) {
+	own, err := p.resources(app, asked, named)
+	if err != nil || len(asked) > 0 {
+		return own, err
+	}
+	for _, id := range own.ids {
+		if api := p.APIs[id]; api != nil {
+			own.scope = append(own.scope, api.Scopes...)
+		}
+	}
+	return own, nil
 }

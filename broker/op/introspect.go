@@ -155,6 +155,9 @@ func (p *Provider) stillGranted(in token.Inspection) error {
 	if in.Family.ID != "" {
 		return p.stillUsed(in.Family)
 	}
+	if in.Subject != app.ID {
+		return p.stillTrusted(app, in.Subject)
+	}
 	if !app.Uses(clientCredentials) {
 		return fmt.Errorf("app %q may not use %s", in.App, clientCredentials)
 	}

@@ -4,6 +4,7 @@
 // Read in this order: op.go, authorize.go, request.go, par.go and
 // requestobject.go (a login comes in), door.go and jarm.go (it goes back to the
 // app), token.go with clientauth.go, dpop.go, resource.go and the grant_*.go (code and refresh token become tokens),
+// device.go, device_page.go and device_door.go (a program without a browser),
 // userinfo.go, introspect.go, revoke.go, logout.go, discovery.go; errors.go is what every refusal looks like on the wire.
 package op
 
@@ -46,6 +47,7 @@ type Provider struct {
 	Log      *slog.Logger
 
 	Requests RequestStore
+	Issuers  []TrustedIssuer // whose assertions are taken as grants
 	// ClientCAs are the authorities whose certificates tls_client_auth takes; nil: none.
 	ClientCAs *x509.CertPool
 

@@ -21,6 +21,7 @@ type tokenResponse struct {
 	RefreshToken string `json:"refresh_token,omitempty"`
 	IDToken      string `json:"id_token,omitempty"`
 	Scope        string `json:"scope"`
+	IssuedType   string `json:"issued_token_type,omitempty"` // RFC 8693 §2.2.1
 }
 
 // token is the token endpoint: one pipeline that no grant can leave.
@@ -33,7 +34,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Pragma", "no-cache")
 	writeJSON(w, http.StatusOK, tokenResponse{
 		AccessToken: set.Access, TokenType: set.Type, ExpiresIn: int(set.ExpiresIn.Seconds()),
-		RefreshToken: set.Refresh, IDToken: set.ID, Scope: strings.Join(set.Scope, " "),
+		RefreshToken: set.Refresh, IDToken: set.ID, Scope: strings.Join(set.Scope, " "), IssuedType: set.IssuedType,
 	})
 }
 

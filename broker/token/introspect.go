@@ -18,6 +18,7 @@ type Inspection struct {
 	App      string         // whom it was issued to
 	Audience string         // an API's identifier or the issuer; "" for a refresh token
 	Subject  string
+	Scope    []string
 	Family   Family      // without an ID for an app's own token, or a service's
 	User     broker.User // of Family
 	Actor    *Actor
@@ -47,7 +48,7 @@ func (i *Issuer) Inspect(ctx context.Context, token, app string) (Inspection, er
 		claims["token_type"] = "DPoP"
 	}
 	out := Inspection{
-		Claims: claims, App: c.Client, Audience: c.Audience, Subject: c.Subject, Actor: c.Actor, Expires: time.Unix(c.Expires, 0),
+		Claims: claims, App: c.Client, Audience: c.Audience, Subject: c.Subject, Scope: strings.Fields(c.Scope), Actor: c.Actor, Expires: time.Unix(c.Expires, 0),
 		Key: c.Confirmation.Key, Certificate: c.Confirmation.Certificate,
 	}
 	if c.Issuer != i.URL || i.Now().Unix() >= c.Expires {

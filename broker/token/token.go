@@ -43,11 +43,10 @@ type Authorization struct {
 	Certificate string
 	// Until is when the access token ends at the latest: a token that it was exchanged for ends then. Zero: no sooner
 	// than others.
-	Until time.Time
-	Actor *Actor // who acts for the user (RFC 8693 §4.1); nil: nobody but them
-	// Kind is what the app asked for, as RFC 8693 §3 names it: an access token and nothing beside it. "": all that
-	// the scopes stand for.
-	Kind string
+	Until      time.Time
+	Actor      *Actor // who acts for the user (RFC 8693 §4.1); nil: nobody but them
+	AccessOnly bool   // there is no ID token, whatever the scopes
+	IssuedType string // what the access token is called where that was asked (RFC 8693 §2.2.1); "" else
 	// Commit makes it final, in one transaction: what was redeemed is spent, the family is written. Nothing
 	// is handed out when it fails.
 	Commit func(ctx context.Context) error
@@ -55,13 +54,13 @@ type Authorization struct {
 
 // Set is what an app gets.
 type Set struct {
-	Access    string
-	Type      string // Bearer or DPoP
-	ID        string // "" without the scope openid
-	Refresh   string // "" unless the family is offline
-	ExpiresIn time.Duration
-	Scope     []string
-	Kind      string // as in Authorization
+	Access     string
+	Type       string // Bearer or DPoP
+	ID         string // "" without the scope openid
+	Refresh    string // "" unless the family is offline
+	ExpiresIn  time.Duration
+	Scope      []string
+	IssuedType string // as in Authorization
 }
 
 // Issue signs the tokens of an authorization and commits it.
@@ -71,7 +70,7 @@ func (i *Issuer) Issue(ctx context.Context, a Authorization) (Set, error) {
 	if left := a.Until.Sub(now); !a.Until.IsZero() && left < to.lifetime {
 		to.lifetime = left
 	}
-	set := Set{Type: "Bearer", ExpiresIn: to.lifetime, Scope: to.scope, Kind: a.Kind}
+	set := Set{Type: "Bearer", ExpiresIn: to.lifetime, Scope: to.scope, IssuedType: a.IssuedType}
 	if a.Key != "" {
 		set.Type = "DPoP"
 	}
@@ -79,7 +78,7 @@ func (i *Issuer) Issue(ctx context.Context, a Authorization) (Set, error) {
 	if set.Access, err = i.Keys.Sign(to.alg, keys.TypeAccess, i.accessClaims(a, to, now)); err != nil {
 		return Set{}, err
 	}
-	if slices.Contains(f.Scope, "openid") && a.Kind == "" {
+	if slices.Contains(f.Scope, "openid") && !a.AccessOnly {
 		if set.ID, err = i.Keys.Sign(alg, keys.TypeID, i.idClaims(a, now, halfHash(alg, set.Access))); err != nil {
 			return Set{}, err
 		}
