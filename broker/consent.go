@@ -37,6 +37,11 @@ type Consent struct {
 	Created time.Time
 }
 
+// Asked are the scopes of a consent.
+func (c *Consent) Asked() []string {
+	return slices.DeleteFunc(slices.Clone(c.Scopes), func(s string) bool { return s == "" })
+}
+
 // consents are the scopes of a login as they are remembered.
 func (l *Login) consents() []string {
 	if len(l.Scopes) == 0 {

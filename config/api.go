@@ -39,9 +39,10 @@ const (
 	GrantCode   = "authorization_code"
 	GrantSelf   = "client_credentials"
 	grantReturn = "refresh_token"
+	grantDevice = "urn:ietf:params:oauth:grant-type:device_code"
 )
 
-var grants = []string{GrantCode, grantReturn, GrantSelf}
+var grants = []string{GrantCode, grantReturn, GrantSelf, grantDevice}
 
 // What App.DPoP may be.
 const (

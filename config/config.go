@@ -66,10 +66,11 @@ type App struct {
 	FrontchannelLogoutURI  string        `yaml:"frontchannel_logout_uri" doc:"the app's page that ends its session when the signed-out page loads it (OpenID Connect Front-Channel Logout); on the origin of one of redirect_uris"`
 	FrontchannelSession    bool          `yaml:"frontchannel_logout_session_required" doc:"the app wants iss and sid there; they are always given"`
 	Providers              []string      `yaml:"providers" doc:"ids of the providers its people may use; absent: all"`
+	FirstParty             bool          `yaml:"first_party" doc:"the app is yours; if not, people are asked what it may have"`
 	AppAuth
 	PKCE             string   `yaml:"pkce" doc:"required or optional; a public client's is always required"`
 	Tokens           Tokens   `yaml:"tokens" doc:"what the app's tokens are like"`
-	Grants           []string `yaml:"grants" doc:"the grant types it may use: authorization_code, refresh_token, client_credentials; absent: the first two"`
+	Grants           []string `yaml:"grants" doc:"the grant types it may use: authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code; absent: the first two"`
 	DPoP             string   `yaml:"dpop" doc:"required: its tokens are always bound to a key that it proves (RFC 9449), by something better than RS256; optional: when it proves one"`
 	CertificateBound bool     `yaml:"certificate_bound" doc:"its access tokens are bound to the certificate that it shows (RFC 8705 §3), however it authenticates; by one of the tls_client_auth methods they always are"`
 	DPoPNonce        bool     `yaml:"dpop_nonce" doc:"its proofs must carry a nonce of Signet's"`
@@ -116,6 +117,8 @@ func Default() *Config {
 // DefaultApp is what an app means that says nothing.
 func DefaultApp() App {
 	return App{
+		FirstParty: true,
+
 		PKCE:   PKCERequired,
 		DPoP:   DPoPOptional,
 		Tokens: Tokens{Access: 15 * time.Minute, ID: time.Hour, Refresh: 30 * day, Signing: "RS256"},

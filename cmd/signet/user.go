@@ -19,6 +19,7 @@ type userCommand struct {
 	Show        userShow     `cmd:"" help:"Show a user."`
 	Disable     userDisable  `cmd:"" help:"Keep a user out: sessions end and refresh tokens are revoked at once."`
 	Enable      userEnable   `cmd:"" help:"Let a user in again."`
+	Consents    userConsents `cmd:"" help:"Show what a user has allowed to apps that are not first-party, or take it back."`
 	SetPassword userPassword `cmd:"" help:"Set an account's password; its sessions end and its refresh tokens are revoked."`
 }
 

@@ -177,6 +177,9 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 	}
 	door.Grants = append(door.Grants, &op.ClientCredentialsGrant{Provider: door})
 	core.Doors[op.Name] = door
+	devices := &op.Devices{Provider: door, Store: s.db}
+	devices.Register()
+	door.Grants = append(door.Grants, &op.DeviceGrant{Devices: devices})
 	return door.Register()
 }
 
@@ -190,7 +193,7 @@ func app(c *config.App) *broker.App {
 			Access: c.Tokens.Access, ID: c.Tokens.ID, Refresh: c.Tokens.Refresh, RefreshCap: c.Tokens.RefreshCap, Code: config.CodeLifetime,
 		},
 		Signing: c.Tokens.Signing, Grants: c.Grants, DPoPRequired: c.DPoP == config.DPoPRequired, DPoPNonce: c.DPoPNonce,
-		CertificateBound: c.CertificateBound,
+		CertificateBound: c.CertificateBound, ThirdParty: !c.FirstParty,
 	}
 	a.SecretHashes = secretHashes(c)
 	return a
