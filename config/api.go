@@ -42,7 +42,7 @@ const (
 	grantDevice = "urn:ietf:params:oauth:grant-type:device_code"
 )
 
-var grants = []string{GrantCode, grantReturn, GrantSelf, grantDevice}
+var grants = []string{GrantCode, grantReturn, GrantSelf, grantDevice, GrantExchange, GrantAssertion}
 
 // What App.DPoP may be.
 const (

@@ -29,6 +29,7 @@ func check(c *Config, d *document) {
 	providers := k.providers()
 	k.apps(providers)
 	k.apis()
+	k.trustedIssuers()
 }
 
 // fault reports a key, unless reading it was a fault already.
@@ -250,6 +251,7 @@ func (k *checker) app(a *App, key string) {
 	}
 	k.logoutURIs(a, key)
 	k.access(a, key, public)
+	k.exchange(a, key, public)
 	if len(a.RedirectURIs) == 0 && a.SignsIn() {
 		k.warn(key+".redirect_uris", "is empty: no browser can come back to this app")
 	}

@@ -32,6 +32,8 @@ type Config struct {
 	APIs      []API      `yaml:"apis" doc:"the programs that take access tokens made here"`
 	Providers []Provider `yaml:"providers" doc:"where people sign in"`
 
+	TrustedIssuers []TrustedIssuer `yaml:"trusted_issuers" doc:"whose assertions apps may bring for an access token (RFC 7523)"`
+
 	// Warnings are what may be meant and is probably not.
 	Warnings Faults `yaml:"-"`
 }
@@ -70,7 +72,8 @@ type App struct {
 	AppAuth
 	PKCE             string   `yaml:"pkce" doc:"required or optional; a public client's is always required"`
 	Tokens           Tokens   `yaml:"tokens" doc:"what the app's tokens are like"`
-	Grants           []string `yaml:"grants" doc:"the grant types it may use: authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code; absent: the first two"`
+	Grants           []string `yaml:"grants" doc:"the grant types it may use: authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code, urn:ietf:params:oauth:grant-type:token-exchange, urn:ietf:params:oauth:grant-type:jwt-bearer; absent: the first two"`
+	TokenExchange    Exchange `yaml:"token_exchange" doc:"what it may exchange for access tokens of its own (RFC 8693), beside its own access tokens"`
 	DPoP             string   `yaml:"dpop" doc:"required: its tokens are always bound to a key that it proves (RFC 9449), by something better than RS256; optional: when it proves one"`
 	CertificateBound bool     `yaml:"certificate_bound" doc:"its access tokens are bound to the certificate that it shows (RFC 8705 §3), however it authenticates; by one of the tls_client_auth methods they always are"`
 	DPoPNonce        bool     `yaml:"dpop_nonce" doc:"its proofs must carry a nonce of Signet's"`

@@ -175,7 +175,8 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 			&op.RefreshGrant{Issuer: tokens, Store: s.db, Now: s.now},
 		},
 	}
-	door.Grants = append(door.Grants, &op.ClientCredentialsGrant{Provider: door})
+	door.Issuers = s.trusted(cfg)
+	door.Grants = append(door.Grants, &op.ClientCredentialsGrant{Provider: door}, &op.TokenExchangeGrant{Provider: door}, &op.AssertionGrant{Provider: door})
 	core.Doors[op.Name] = door
 	devices := &op.Devices{Provider: door, Store: s.db}
 	devices.Register()
@@ -192,7 +193,7 @@ func app(c *config.App) *broker.App {
 		Tokens: broker.Lifetimes{
 			Access: c.Tokens.Access, ID: c.Tokens.ID, Refresh: c.Tokens.Refresh, RefreshCap: c.Tokens.RefreshCap, Code: config.CodeLifetime,
 		},
-		Signing: c.Tokens.Signing, Grants: c.Grants, DPoPRequired: c.DPoP == config.DPoPRequired, DPoPNonce: c.DPoPNonce,
+		Signing: c.Tokens.Signing, Grants: c.Grants, Exchange: exchange(c), DPoPRequired: c.DPoP == config.DPoPRequired, DPoPNonce: c.DPoPNonce,
 		CertificateBound: c.CertificateBound, ThirdParty: !c.FirstParty,
 	}
 	a.SecretHashes = secretHashes(c)

@@ -58,6 +58,8 @@ var (
 		reflect.TypeFor[config.API]():      {"id"},
 		reflect.TypeFor[config.Scope]():    {"name"},
 		reflect.TypeFor[config.Provider](): {"id", "kind"},
+
+		reflect.TypeFor[config.TrustedIssuer](): {"id", "issuer", "apps"},
 	}
 	choices = map[string][]any{
 		"apps.auth":           {"client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "none"},
