@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,10 +22,13 @@ var faults = map[string]http.HandlerFunc{
 	"hangs":    func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 	"drips": func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		for r.Context().Err() == nil {
+		for tick := time.Tick(time.Second); r.Context().Err() == nil; {
 			io.WriteString(w, " ")
 			http.NewResponseController(w).Flush()
-			time.Sleep(100 * time.Millisecond)
+			select {
+			case <-tick:
+			case <-r.Context().Done():
+			}
 		}
 	},
 	"floods": func(w http.ResponseWriter, r *http.Request) {
@@ -44,9 +48,11 @@ var faults = map[string]http.HandlerFunc{
 type faultyUpstream struct {
 	id, does, where string
 	oidc            *idptest.OIDC
+	oauth2          *idptest.OAuth2
 	down            bool          // nothing listens at all
 	metadata        *idptest.SAML // behind a server that does it until it is well
 	well            chan struct{}
+	late            *lateness
 	close           func()
 }
 
@@ -54,19 +60,24 @@ type faultyUpstream struct {
 // page within 10 seconds, everybody else's goes on, and a provider is there again as soon as its upstream is.
 func TestUpstreamFaults(t *testing.T) {
 	all, config := faultyUpstreams(t)
+	late := &lateness{}
+	for _, f := range all {
+		f.late = late
+	}
 	w := newWorld(t, func(text string) string { return strings.Replace(text, "  - id: local\n", config+"  - id: local\n", 1) })
 	w.tokens(webApp, "globex", "ann")
 	before := runtime.NumGoroutine()
-	stop, others := make(chan struct{}), make(chan time.Duration)
-	go func() { others <- slowest(stop, func() { w.tokens(webApp, "globex", "bob") }) }()
+	stop, others := make(chan struct{}), make(chan int)
+	go late.measure(stop)
+	go func() { others <- again(stop, func() { w.tokens(webApp, "globex", "bob") }) }()
 	var ill sync.WaitGroup
 	for _, f := range all {
 		ill.Go(func() { f.try(t, w) })
 	}
 	ill.Wait()
 	close(stop)
-	if d := <-others; d > 5*time.Second {
-		t.Errorf("a login elsewhere took %s", d)
+	if n := <-others; n < 10 { // each of them has worked
+		t.Errorf("%d logins elsewhere", n)
 	}
 	for _, f := range all {
 		f.close()
@@ -82,16 +93,32 @@ func TestUpstreamFaults(t *testing.T) {
 	}
 }
 
-// slowest does something again and again and returns the longest that it took.
-func slowest(stop <-chan struct{}, do func()) (longest time.Duration) {
+// again does something until stop, and returns how often.
+func again(stop <-chan struct{}, do func()) (n int) {
 	for {
-		start := time.Now()
 		do()
-		longest = max(longest, time.Since(start))
+		n++
 		select {
 		case <-stop:
-			return longest
+			return n
 		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// lateness is by how much this machine, busy with others, wakes up too late: nothing may take ten seconds of
+// ours, and that much longer.
+type lateness struct{ sum atomic.Int64 }
+
+func (l *lateness) measure(stop <-chan struct{}) {
+	const nap = 10 * time.Millisecond
+	for {
+		start := time.Now()
+		select {
+		case <-stop:
+			return
+		case <-time.After(nap):
+			l.sum.Add(int64(time.Since(start) - nap))
 		}
 	}
 }
@@ -110,15 +137,37 @@ func faultyUpstreams(t *testing.T) (all []*faultyUpstream, config string) {
 			}})
 		}
 	}
+	for does, handler := range faults {
+		for _, where := range []string{"/token", "/me"} {
+			f := &faultyUpstream{id: fmt.Sprintf("f%d", len(all)), does: does, where: where}
+			all = append(all, f)
+			config += f.plain(t)
+			f.oauth2.Misbehave(idptest.OAuth2Row{Serve: map[string]http.HandlerFunc{where: handler}})
+		}
+	}
 	gone := &faultyUpstream{id: "gone", does: "is gone", where: "everything", down: true}
 	config += gone.start(t)
 	gone.oidc.Down()
+	left := &faultyUpstream{id: "left", does: "is gone when its people come back", where: "everything", down: true}
+	config += left.plain(t)
 	// Each answer in time, all of them together not.
 	slow := &faultyUpstream{id: "slow", does: "take 6 s each", where: "/token and /userinfo"}
 	config += slow.start(t)
 	late := func(*idptest.OIDC, map[string]any) { time.Sleep(6 * time.Second) }
 	slow.oidc.Misbehave(&idptest.OIDCRow{Response: late, Info: late})
-	return append(all, gone, slow), config
+	return append(all, gone, left, slow), config
+}
+
+// plain is an upstream without OpenID Connect.
+func (f *faultyUpstream) plain(t *testing.T) string {
+	var err error
+	if f.oauth2, err = idptest.StartOAuth2(); err != nil {
+		t.Fatal(err)
+	}
+	f.close = func() { f.oauth2.Close() }
+	t.Cleanup(f.close)
+	return strings.ReplaceAll(fmt.Sprintf(`  - {id: %s, kind: oauth2, name: %[1]s, authorization_url: "URL/authorize", token_url: "URL/token", userinfo_url: "URL/me", subject: data.user.id, client_id: signet, client_secret: globex-secret}
+`, f.id), "URL", f.oauth2.URL)
 }
 
 func (f *faultyUpstream) start(t *testing.T) string {
@@ -161,11 +210,18 @@ func (f *faultyUpstream) try(t *testing.T, w *world) {
 	}
 	switch {
 	case f.down:
-		if err := f.oidc.Up(); err != nil {
+		up := f.oauth2.Up
+		if f.oidc != nil {
+			up = f.oidc.Up
+		}
+		if err := up(); err != nil {
 			t.Error(err)
 		}
+		f.down = false
 	case f.oidc != nil:
 		f.oidc.Honest()
+	case f.oauth2 != nil:
+		f.oauth2.Honest()
 	default:
 		close(f.well)
 	}
@@ -179,10 +235,10 @@ func (f *faultyUpstream) try(t *testing.T, w *world) {
 func (f *faultyUpstream) login(t *testing.T, w *world) *page {
 	b := w.browser()
 	timely := func(do func() *page) *page {
-		start := time.Now()
+		start, late := time.Now(), f.late.sum.Load()
 		p := do()
-		if took := time.Since(start); took > 10*time.Second {
-			t.Errorf("%s %s: %s took %s", f.where, f.does, p.url.Path, took)
+		if took, late := time.Since(start), time.Duration(f.late.sum.Load()-late); took > 10*time.Second+late {
+			t.Errorf("%s %s: %s took %s, the machine was late by %s", f.where, f.does, p.url.Path, took, late)
 		}
 		return p
 	}
@@ -192,6 +248,16 @@ func (f *faultyUpstream) login(t *testing.T, w *world) *page {
 		return p
 	case f.oidc != nil:
 		back := b.backFrom(p, f.oidc, "ann")
+		return timely(func() *page { return b.get(back.String()) })
+	case f.oauth2 != nil:
+		back, err := f.oauth2.SignIn(t.Context(), p.location.String(), "ann")
+		if err != nil {
+			t.Error(err)
+			return p
+		}
+		if f.down {
+			f.oauth2.Down()
+		}
 		return timely(func() *page { return b.get(back.String()) })
 	}
 	form, err := f.metadata.AnswerURL(p.location.String(), nil)
