@@ -74,7 +74,7 @@ func verifies(set []byte, token string) bool {
 	if json.Unmarshal(set, &jwks) != nil {
 		return false
 	}
-	t, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA})
+	t, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA, jose.PS256})
 	if err != nil || len(jwks.Key(t.Headers[0].KeyID)) != 1 {
 		return false
 	}
@@ -118,7 +118,7 @@ func TestNoTokenIsRefusedWhileKeysRotate(t *testing.T) {
 			if !verifies(cached, i.token) {
 				t.Fatalf("second %d: a valid token is refused with a key set of %v ago", second, b.Now().Sub(fetched))
 			}
-			parsed, _ := jwt.ParseSigned(i.token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA})
+			parsed, _ := jwt.ParseSigned(i.token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA, jose.PS256})
 			kids[parsed.Headers[0].KeyID] = true
 			if err := nodes[second%2].Verify(t.Context(), i.token, keys.TypeAccess, &map[string]any{}); err != nil {
 				t.Fatalf("second %d: Verify: %v", second, err)

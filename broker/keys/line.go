@@ -21,11 +21,12 @@ import (
 )
 
 // Algorithms are the JWS algorithms that tokens can be signed with (RFC 7518 §3, RFC 8037), the default first.
-var Algorithms = []string{"RS256", "ES256", "EdDSA"}
+// PS256 has keys of its own: a published key says one alg, and verifiers take nothing else with it.
+var Algorithms = []string{"RS256", "ES256", "EdDSA", "PS256"}
 
 // lines are those that every ring has. A certificate's line is made when it is first wanted.
 func lines() []line {
-	all := []line{{"refresh", "A256GCM"}}
+	all := []line{{"refresh", "A256GCM"}, lasting}
 	for _, alg := range Algorithms {
 		all = append(all, line{"sig", alg})
 	}
@@ -40,7 +41,7 @@ type key struct {
 	headers     map[string]string // by typ: the JWS header, encoded, with its dot
 	aead        cipher.AEAD
 	iv          []byte // see refresh.go
-	mac         []byte // see refresh.go
+	mac         []byte // see refresh.go and lasting.go
 	certificate *tls.Certificate
 }
 
@@ -71,11 +72,11 @@ func (r *Ring) make(l line, seq int64, active time.Time) (Record, error) {
 func generate(rec *Record) (m material, err error) {
 	var private crypto.Signer
 	switch rec.Alg {
-	case "A256GCM":
+	case "A256GCM", "HS256":
 		m.Secret = make([]byte, 32)
 		_, err = rand.Read(m.Secret)
 		return m, err
-	case "RS256":
+	case "RS256", "PS256":
 		private, err = rsa.GenerateKey(rand.Reader, 2048)
 	case "ES256":
 		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -122,6 +123,9 @@ func open(rec Record, plain []byte) (*key, error) {
 		return nil, fmt.Errorf("key %s: %w", rec.ID, err)
 	}
 	k := &key{Record: rec}
+	if m.Secret != nil && rec.Use == lasting.use {
+		return k, k.openLasting(m.Secret)
+	}
 	if m.Secret != nil {
 		return k, k.openSecret(m.Secret)
 	}

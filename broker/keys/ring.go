@@ -7,7 +7,7 @@
 // has expired.
 //
 // Read in this order: ring.go (loading and looking up), line.go (what a key is), sign.go, refresh.go,
-// rotate.go, certificate.go.
+// lasting.go, rotate.go, certificate.go.
 package keys
 
 import (

@@ -36,7 +36,7 @@ func (r *Ring) maintain(ctx context.Context) error {
 }
 
 // makeMissing sees to it that each line has a key in use and one that stands ready. A certificate has a
-// successor only when it is about to run out.
+// successor only when it is about to run out, and the lasting key has none.
 func (r *Ring) makeMissing(ctx context.Context, all []line) error {
 	s, now := r.keys.Load(), r.now()
 	var add []Record

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/asn1"
 	"encoding/json"
@@ -67,13 +68,17 @@ func (r *Ring) Sign(alg, typ string, claims any) (string, error) {
 	return string(b64.AppendEncode(append(token, '.'), signature)), nil
 }
 
-// sign returns the signature of an algorithm over input (RFC 7518 §3.3 and §3.4, RFC 8037 §3.1).
+// sign returns the signature of an algorithm over input (RFC 7518 §3.3 to §3.5, RFC 8037 §3.1).
 func (k *key) sign(input []byte) ([]byte, error) {
 	if k.Alg == "EdDSA" {
 		return k.private.Sign(rand.Reader, input, crypto.Hash(0))
 	}
 	digest := sha256.Sum256(input)
-	signature, err := k.private.Sign(rand.Reader, digest[:], crypto.SHA256)
+	var how crypto.SignerOpts = crypto.SHA256
+	if k.Alg == "PS256" {
+		how = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}
+	}
+	signature, err := k.private.Sign(rand.Reader, digest[:], how)
 	if err != nil || k.Alg != "ES256" {
 		return signature, err
 	}
@@ -93,7 +98,7 @@ func (r *Ring) Verify(ctx context.Context, token, typ string, claims any) error 
 	if len(token) > maxToken {
 		return fmt.Errorf("token of %d bytes", len(token))
 	}
-	t, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA})
+	t, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA, jose.PS256})
 	if err != nil {
 		return fmt.Errorf("parse token: %w", err)
 	}

@@ -10,7 +10,7 @@ import (
 // Record is a key as it is stored. Of each (Use, Alg) there is one line of keys, numbered by Seq.
 type Record struct {
 	ID     string // kid: the RFC 7638 thumbprint, or random for symmetric keys
-	Use    string // "sig", "refresh", "saml"
+	Use    string // "sig", "refresh", "subject", "saml"
 	Alg    string // a JWA name
 	Seq    int64  // 1, 2, 3, … in its line
 	Sealed []byte // the private key, encrypted
