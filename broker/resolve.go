@@ -94,8 +94,11 @@ func (b *Broker) notLocal(ctx context.Context, p *Provider, attrs Attributes) er
 
 // ownsDomain keeps providers from speaking for each other's people: an address in another provider's domain
 // is refused, and one outside a provider's own domains is not taken over. One that was registered and has
-// proven no domain may tell an address, and nobody is told that it is verified.
+// proven no domain may tell an address, and nobody is told that it is verified; as with telephone numbers.
 func (b *Broker) ownsDomain(p *Provider, attrs Attributes) error {
+	if p.Registered { // nothing shows whose people have a number
+		delete(attrs, "phone_number_verified")
+	}
 	domain := emailDomain(attrs.Email())
 	if domain == "" || slices.Contains(p.Domains, domain) {
 		return nil
