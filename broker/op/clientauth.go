@@ -40,7 +40,7 @@ func (p *Provider) authenticate(r *http.Request, form url.Values) (*broker.App, 
 		return nil, err
 	}
 	if err := p.prove(r, app, &got); err != nil {
-		if e := (*Error)(nil); errors.As(err, &e) && e.Code == "invalid_client" {
+		if e := (*Error)(nil); errors.As(err, &e) && e.Code == "invalid_client" && !app.Public() { // of those there is nothing to guess, only people to lock out
 			p.guesses.note(from, p.Now())
 		}
 		return nil, err

@@ -23,6 +23,14 @@ const pushedPrefix = "urn:ietf:params:oauth:request_uri:"
 // pushedLife is how long a person may take to get here with a pushed request.
 const pushedLife = 2 * time.Minute
 
+const (
+	// maxPushed is how many bytes of a request are kept: more than anything that is read of one can have.
+	maxPushed = 24 << 10
+	// publicPush is how many pushes one of an app without a secret counts for: it comes from a person's own
+	// machine, and anybody can send it.
+	publicPush = 20
+)
+
 // RequestStore keeps what apps have pushed. Errors as in broker.Store.
 type RequestStore interface {
 	// AddRequest keeps a request. It may be lost with the machine's power.
@@ -48,6 +56,13 @@ func (p *Provider) push(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusCreated, answer)
 }
 
+func pushCost(app *broker.App) int {
+	if app.Public() {
+		return publicPush
+	}
+	return 1
+}
+
 // keep checks a request as the authorization endpoint would, and keeps it.
 func (p *Provider) keep(w http.ResponseWriter, r *http.Request) (pushed, error) {
 	form, err := web.Form(w, r, web.FormLimit)
@@ -62,7 +77,9 @@ func (p *Provider) keep(w http.ResponseWriter, r *http.Request) (pushed, error) 
 	if err := p.pushes.check(from, p.Now()); err != nil {
 		return pushed{}, err
 	}
-	p.pushes.note(from, p.Now())
+	for range pushCost(app) {
+		p.pushes.note(from, p.Now())
+	}
 	if form.Has("request_uri") {
 		return pushed{}, oauth("invalid_request", "request_uri cannot be pushed")
 	}
@@ -91,6 +108,9 @@ func (p *Provider) keepValues(ctx context.Context, app *broker.App, v url.Values
 	data, err := json.Marshal(v)
 	if err != nil {
 		return pushed{}, err
+	}
+	if len(data) > maxPushed {
+		return pushed{}, oauth("invalid_request", "the request is longer than %d bytes", maxPushed)
 	}
 	secret := rand.Text() + rand.Text()
 	hash := sha256.Sum256([]byte(secret))

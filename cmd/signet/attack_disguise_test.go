@@ -56,3 +56,48 @@ func TestProofsOfStrangersAreNotWrittenDown(t *testing.T) {
 		}
 	}
 }
+
+// Nothing shows that a telephone number is one of a registered provider's people.
+func TestNumbersOfARegisteredProviderAreNotVerified(t *testing.T) {
+	w := newWorld(t, withLoopback)
+	f := w.oidc("joker")
+	w.register(block("joker", f, "domains: [joker.example]"), "joker.example")
+	f.Misbehave(with(map[string]any{"email": "jack@joker.example", "email_verified": true, "phone_number": "+15550100", "phone_number_verified": true}))
+	b := w.browser()
+	p := b.atGlobex(b.authorize(webApp, url.Values{"provider": {"joker"}, "scope": {"openid email phone"}}), f, "ann")
+	var c map[string]any
+	decodeClaims(t, w.redeem(webApp, b.atApp(p).Get("code"), nil).ID, &c)
+	if c["phone_number"] != "+15550100" || c["phone_number_verified"] != nil || c["email_verified"] != true {
+		t.Errorf("claims = %v", c)
+	}
+}
+
+// Somebody at the same address as many others cannot keep them from an app that has no secret to guess.
+func TestPublicAppIsNotLockedOut(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	for range 150 {
+		b.post("/token", url.Values{"client_id": {publicApp}, "client_secret": {"x"}, "grant_type": {"authorization_code"}})
+	}
+	if p := b.post("/token", url.Values{"client_id": {publicApp}, "client_secret": {"x"}, "grant_type": {"authorization_code"}}); p.status != http.StatusUnauthorized {
+		t.Errorf("a secret that it does not have: %v", p)
+	}
+	w.tokens(publicApp, "globex", "ann")
+}
+
+// What strangers can push for an app without a secret is bounded, in size and in number.
+func TestPushedRequestsOfStrangersAreBounded(t *testing.T) {
+	w := newWorld(t)
+	if p := w.push(publicApp, url.Values{"filler": {strings.Repeat("x", 60<<10)}}); p.status != http.StatusBadRequest {
+		t.Errorf("60 KB: %v", p)
+	}
+	w.pushed(publicApp, url.Values{"state": {strings.Repeat("s", 8<<10)}})
+	last := 0
+	for range 400 {
+		last = w.push(publicApp, nil).status
+	}
+	if kept := w.count("SELECT count(*) FROM requests"); last != http.StatusTooManyRequests || kept > 350 {
+		t.Errorf("%d requests of a minute are kept, the last answer is %d", kept, last)
+	}
+	w.pushed(webApp, nil)
+}
