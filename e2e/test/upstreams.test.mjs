@@ -168,14 +168,16 @@ test('a sign-in that begins at the SAML identity provider ends in its app, once 
   })
 })
 
-test('a SAML identity provider announces its next certificate and then signs with it', async () => {
+test('a SAML identity provider signs with the certificate that it announced, and with one that it did not', async () => {
   const cleoSignsIn = (name) => stage.visit(`saml-certificate-${name}`, async (page) => {
     assert.equal((await signIn(stage, page, { at: 'initech', as: 'cleo' })).email, initechPeople.cleo.mail)
   })
-  stage.initech.certify('next')
+  for (const name of ['next', 'sudden']) stage.initech.certify(name)
   stage.initech.configure({ new_privatekey: 'next.key', new_certificate: 'next.crt' })
   await stage.signet.restart() // as an hour later: the metadata is fetched again
   await cleoSignsIn('announced')
   stage.initech.configure({ privatekey: 'next.key', certificate: 'next.crt' })
   await cleoSignsIn('next')
+  stage.initech.configure({ privatekey: 'sudden.key', certificate: 'sudden.crt' })
+  await cleoSignsIn('sudden')
 })
