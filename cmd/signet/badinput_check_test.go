@@ -75,7 +75,7 @@ func (w *trial) wellFormed(p *page, status int) {
 	if p.find(func(n *html.Node) bool { return n.Data == "script" && attribute(n, "src") == "" }) != nil {
 		t.Errorf("a page with a script of its own: %v", p)
 	}
-	if p.status >= 400 && p.text("request-id") == "" && !p.has("password") {
+	if p.status >= 400 && p.text("request-id") == "" && !p.has("password") && !p.has("user-code") {
 		t.Errorf("an error page without a request ID: %v", p)
 	}
 }
