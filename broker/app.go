@@ -24,6 +24,7 @@ type App struct {
 	Grants                 []string // the grant types it may use; none: authorization_code and refresh_token
 	DPoPRequired           bool     // its tokens are always bound to a key of its own (RFC 9449), and RS256 makes no proof
 	CertificateBound       bool     // its tokens are bound to the certificate that it shows (RFC 8705 §3)
+	Sector                 string   // the host whose apps alone know people by the same sub (OpenID Connect Core §8.1); "": it is the same everywhere
 	ThirdParty             bool     // somebody else's: people are asked what it may have
 	DPoPNonce              bool     // its proofs must carry a nonce of ours (RFC 9449 §8)
 }

@@ -123,11 +123,18 @@ type Door interface {
 	Fail(ctx context.Context, l Login, reason *Error) (providers.Next, error)
 }
 
+// Names are what apps call users and sessions (OpenID Connect Core §8).
+type Names interface {
+	Subject(app *App, user string) (string, error)
+	SID(app *App, session string) (string, error)
+}
+
 // Broker runs logins.
 type Broker struct {
 	Store    Store
 	Registry Registry
 	Doors    map[string]Door // by Login.Door
+	Names    Names
 	Now      func() time.Time
 	Log      *slog.Logger
 	Sessions SessionLimits

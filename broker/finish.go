@@ -43,7 +43,7 @@ func (b *Broker) tryConclude(ctx context.Context, l Login, v Visitor, once []pro
 	if err != nil {
 		return Turn{}, err
 	}
-	if l.ExpectedUser != "" && l.ExpectedUser != r.user.ID {
+	if !b.wants(&l, b.Registry.App(l.App), r.user.ID) {
 		return b.abandon(ctx, &l, v, &Error{Kind: providers.Forbidden, Reason: "login_required"}, true)
 	}
 	if !l.Allowed {

@@ -64,7 +64,7 @@ func (b *Broker) satisfied(l *Login, app *App, v Visitor) bool {
 	if l.HasMaxAge && b.Now().Sub(s.AuthTime) > l.MaxAge {
 		return false
 	}
-	if l.ExpectedUser != "" && l.ExpectedUser != u.ID {
+	if !b.wants(l, app, u.ID) {
 		return false
 	}
 	if l.MustACR && !slices.Contains(l.ACR, s.ACR) {
@@ -370,4 +370,16 @@ func (b *Broker) Refused(ctx context.Context, provider string, v Visitor, err er
 		l.Provider = provider
 	}
 	return b.refused(ctx, &l, v, err)
+}
+
+// wants tells whether a user is one that an app will have: the one it has named, or anybody.
+func (b *Broker) wants(l *Login, app *App, user string) bool {
+	if l.ExpectedUser == "" {
+		return true
+	}
+	if app == nil { // it is gone meanwhile
+		return false
+	}
+	name, err := b.Names.Subject(app, user)
+	return err == nil && name == l.ExpectedUser
 }

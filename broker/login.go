@@ -46,7 +46,7 @@ type Login struct {
 	MaxAge       time.Duration `json:"max_age,omitempty"`     // how old the authentication may be; 0 with HasMaxAge: not at all
 	HasMaxAge    bool          `json:"has_max_age,omitempty"`
 	NoInput      bool          `json:"no_input,omitempty"`      // nothing may be shown (prompt=none)
-	ExpectedUser string        `json:"expected_user,omitempty"` // only this user will do (id_token_hint)
+	ExpectedUser string        `json:"expected_user,omitempty"` // only this user will do, called as the app does (id_token_hint, sub in claims)
 	ACR          []string      `json:"acr,omitempty"`           // how the person should authenticate, best first
 	MustACR      bool          `json:"must_acr,omitempty"`      // nothing but one of ACR will do
 	Locales      []string      `json:"locales,omitempty"`       // asked for by the app, best first

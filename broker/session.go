@@ -4,7 +4,7 @@ import "time"
 
 // Session is a browser's standing sign-in.
 type Session struct {
-	ID       string // public: the sid of tokens
+	ID       string // public: the sid of tokens, for apps without a sector
 	Hash     []byte // SHA-256 of the secret in the browser's cookie
 	User     string
 	Provider string

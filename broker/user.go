@@ -4,7 +4,7 @@ import "time"
 
 // User is a person who has signed in, or has an account here.
 type User struct {
-	ID         string // what apps get as sub; never reused
+	ID         string // what apps without a sector get as sub; never reused
 	Attributes Attributes
 	Created    time.Time
 	Updated    time.Time

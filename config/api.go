@@ -18,7 +18,7 @@ type API struct {
 	Name    string        `yaml:"name" doc:"what people read; the id when absent"`
 	Scopes  []Scope       `yaml:"scopes" doc:"what an access token can allow there"`
 	Access  time.Duration `yaml:"access" doc:"lifetime of its access tokens: 1m to 24h"`
-	Signing string        `yaml:"signing" doc:"RS256, ES256 or EdDSA"`
+	Signing string        `yaml:"signing" doc:"RS256, ES256, EdDSA or PS256"`
 	Secret  secret.String `yaml:"secret" doc:"its own secret, by which it may ask at /introspect about tokens that are for it; absent: it may not"`
 	Apps    []string      `yaml:"apps" doc:"ids of the apps that may have tokens for it; absent: all"`
 }

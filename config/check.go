@@ -143,7 +143,7 @@ var (
 	appID      = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,64}$`)
 	providerID = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
 	domainName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	signing    = []string{"RS256", "ES256", "EdDSA"}
+	signing    = []string{"RS256", "ES256", "EdDSA", "PS256"}
 )
 
 // providers checks what is common to all kinds and returns the ids.
@@ -257,6 +257,7 @@ func (k *checker) app(a *App, key string) {
 	}
 	k.tokens(&a.Tokens, key+".tokens")
 	k.appAuth(a, key)
+	k.appSubject(a, key)
 }
 
 // logoutURIs checks where an app is told of ended sessions.

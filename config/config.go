@@ -70,6 +70,7 @@ type App struct {
 	Providers              []string      `yaml:"providers" doc:"ids of the providers its people may use; absent: all"`
 	FirstParty             bool          `yaml:"first_party" doc:"the app is yours; if not, people are asked what it may have"`
 	AppAuth
+	AppSubject
 	PKCE             string   `yaml:"pkce" doc:"required or optional; a public client's is always required"`
 	Tokens           Tokens   `yaml:"tokens" doc:"what the app's tokens are like"`
 	Grants           []string `yaml:"grants" doc:"the grant types it may use: authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code, urn:ietf:params:oauth:grant-type:token-exchange, urn:ietf:params:oauth:grant-type:jwt-bearer; absent: the first two"`
@@ -85,7 +86,7 @@ type Tokens struct {
 	ID         time.Duration `yaml:"id" doc:"lifetime of an ID token: 5m to 24h"`
 	Refresh    time.Duration `yaml:"refresh" doc:"lifetime of a refresh token since its last use: 1h to 87600h"`
 	RefreshCap time.Duration `yaml:"refresh_cap" doc:"lifetime of refresh tokens since the sign-in; 2160h, or refresh where that is longer"`
-	Signing    string        `yaml:"signing" doc:"RS256, ES256 or EdDSA"`
+	Signing    string        `yaml:"signing" doc:"RS256, ES256, EdDSA or PS256"`
 }
 
 // CodeLifetime is how long an authorization code is good (RFC 6749 §4.1.2 recommends far below ten minutes).
@@ -121,6 +122,7 @@ func Default() *Config {
 func DefaultApp() App {
 	return App{
 		FirstParty: true,
+		AppSubject: AppSubject{SubjectType: SubjectPublic},
 
 		PKCE:   PKCERequired,
 		DPoP:   DPoPOptional,

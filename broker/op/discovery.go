@@ -65,7 +65,7 @@ func (p *Provider) describe() error {
 		Scopes: token.Scopes, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post", "jwt", "query.jwt", "form_post.jwt"},
 		Device: p.Site.URL("/device_authorization"), Pushed: p.Site.URL("/par"), AnswerAlgs: keys.Algorithms, RequestAlgs: algs, TokenAuthAlgs: append(algs[:len(algs):len(algs)], "HS256"),
 		RequestParameter: true, ClaimsParameter: true,
-		GrantTypes: grants, Subjects: []string{"public"}, IDTokenAlgs: keys.Algorithms,
+		GrantTypes: grants, Subjects: []string{"public", "pairwise"}, IDTokenAlgs: keys.Algorithms,
 		TokenAuth: auth, RevocationAuth: auth,
 		IntrospectionAuth: []string{"client_secret_basic", "client_secret_post"}, IntrospectionAlgs: keys.Algorithms, ProofAlgs: proofAlgorithms, CertificateBound: true,
 		Challenges: []string{"S256"},

@@ -40,7 +40,7 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 		return p.again(w, r, "/logout", v)
 	}
 	switch {
-	case visitor.Session == nil, p.names(req.hint, visitor):
+	case visitor.Session == nil, p.names(&req, visitor):
 	case r.Method == http.MethodPost && v.Has("confirm"):
 		if err := p.Site.CheckForm(r, visitor, v.Get("csrf")); err != nil {
 			return err
@@ -63,8 +63,14 @@ func (req *logoutRequest) after() broker.After {
 
 // names tells whether a hint is about the visitor's own session. An ID token of an earlier session of the
 // same person is not.
-func (p *Provider) names(h *token.Hint, v broker.Visitor) bool {
-	return h != nil && h.Session != "" && h.Session == v.Session.ID && h.Subject == v.Session.User
+func (p *Provider) names(req *logoutRequest, v broker.Visitor) bool {
+	h := req.hint
+	if h == nil || h.Session == "" {
+		return false
+	}
+	sub, err := p.Issuer.Subject(req.app, v.Session.User)
+	sid, sidErr := p.Issuer.SID(req.app, v.Session.ID)
+	return err == nil && sidErr == nil && h.Session == sid && h.Subject == sub
 }
 
 func (p *Provider) readLogout(r *http.Request, v url.Values) (logoutRequest, error) {

@@ -235,6 +235,9 @@ func (p *Provider) interaction(ctx context.Context, v url.Values, app *broker.Ap
 		if err != nil || read.App != app.ID {
 			return oauth("invalid_request", "id_token_hint is not an ID token of this app")
 		}
+		if l.ExpectedUser != "" && l.ExpectedUser != read.Subject {
+			return oauth("invalid_request", "id_token_hint and claims name two people")
+		}
 		l.ExpectedUser = read.Subject
 	}
 	return nil

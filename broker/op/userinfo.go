@@ -26,7 +26,7 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	info := web.RequestInfo(r.Context())
 	info.App, info.User = a.Family.App, a.User.ID
 	claims := token.UserClaims(a.User, a.Scope)
-	claims["sub"] = a.User.ID
+	claims["sub"] = a.Subject
 	writeJSON(w, http.StatusOK, claims)
 }
 

@@ -49,7 +49,7 @@ func UserClaims(u broker.User, scope []string) map[string]any {
 	return c
 }
 
-// idClaims are those of an ID token (OpenID Connect Core §2).
+// idClaims are those of an ID token (OpenID Connect Core §2). a is as its app knows it.
 func (i *Issuer) idClaims(a Authorization, now time.Time, atHash string) map[string]any {
 	c := UserClaims(a.User, a.Family.Scope)
 	maps.Copy(c, map[string]any{
@@ -64,7 +64,7 @@ func (i *Issuer) idClaims(a Authorization, now time.Time, atHash string) map[str
 }
 
 // accessClaims are those of an access token (RFC 9068 §2.2). Its jti starts with the family's ID; that of an
-// app's own, or a service's, has none.
+// app's own, or a service's, has none. a is as its app knows it, whomever the token is for: the app can read it.
 func (i *Issuer) accessClaims(a Authorization, to audience, now time.Time) map[string]any {
 	c := map[string]any{
 		"iss": i.URL, "sub": a.User.ID, "aud": to.id, "client_id": a.App.ID, "scope": join(to.scope),

@@ -76,12 +76,22 @@ func (i *Issuer) inspectRefresh(ctx context.Context, token, app string) (Inspect
 	case f.Revoked || u.Disabled || f.App != app || !f.Offline || !f.takes(r.Generation, i.Now()):
 		return Inspection{}, fmt.Errorf("%w: revoked, or exchanged before", ErrInvalid)
 	}
-	c := map[string]any{"iss": i.URL, "sub": u.ID, "client_id": app, "scope": strings.Join(f.Scope, " "), "exp": r.Expires.Unix()}
-	authentication(c, f)
+	to := i.Apps.App(app)
+	if to == nil {
+		return Inspection{}, fmt.Errorf("%w: app %q is gone", ErrInvalid, app)
+	}
+	sub, sid, err := i.names(to, u.ID, f.Session)
+	if err != nil {
+		return Inspection{}, err
+	}
+	c := map[string]any{"iss": i.URL, "sub": sub, "client_id": app, "scope": strings.Join(f.Scope, " "), "exp": r.Expires.Unix()}
+	known := f
+	known.Session = sid
+	authentication(c, known)
 	if r.Key != "" {
 		c["cnf"] = map[string]string{"jkt": r.Key}
 	}
-	return Inspection{Claims: c, App: app, Subject: u.ID, Family: f, User: u}, nil
+	return Inspection{Claims: c, App: app, Subject: sub, Family: f, User: u}, nil
 }
 
 // takes tells whether a refresh token of a generation could be exchanged now.

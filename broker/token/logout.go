@@ -15,8 +15,12 @@ const logoutLifetime = 2 * time.Minute
 // 1.0 §2.4).
 func (i *Issuer) Logout(a *broker.App, user, session string) (string, error) {
 	now := i.Now()
+	sub, sid, err := i.names(a, user, session)
+	if err != nil {
+		return "", err
+	}
 	return i.Keys.Sign(a.Signing, keys.TypeLogout, map[string]any{
-		"iss": i.URL, "sub": user, "aud": a.ID, "sid": session, "jti": rand.Text(),
+		"iss": i.URL, "sub": sub, "aud": a.ID, "sid": sid, "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(logoutLifetime).Unix(),
 		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": struct{}{}},
 	})

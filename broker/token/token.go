@@ -4,7 +4,8 @@
 // family written, in one transaction. So a code is never burnt for tokens that nobody got, and tokens are
 // never handed out that a crash has forgotten.
 //
-// Read in this order: token.go, claims.go (what is in a token), refresh.go, verify.go, store.go.
+// Read in this order: token.go, subject.go (who somebody is to an app), claims.go (what is in a token), refresh.go,
+// verify.go, store.go.
 package token
 
 import (
@@ -25,8 +26,12 @@ type Issuer struct {
 	URL   string // iss
 	Keys  *keys.Ring
 	Store Store
+	Apps  Apps
 	Now   func() time.Time
 }
+
+// Apps are those that tokens are made for. App returns nil for one that is unknown.
+type Apps interface{ App(id string) *broker.App }
 
 // Authorization is what a grant has found out: who may have tokens, and for what.
 type Authorization struct {
@@ -74,12 +79,15 @@ func (i *Issuer) Issue(ctx context.Context, a Authorization) (Set, error) {
 	if a.Key != "" {
 		set.Type = "DPoP"
 	}
-	var err error
-	if set.Access, err = i.Keys.Sign(to.alg, keys.TypeAccess, i.accessClaims(a, to, now)); err != nil {
+	known, err := i.known(a)
+	if err != nil {
+		return Set{}, err
+	}
+	if set.Access, err = i.Keys.Sign(to.alg, keys.TypeAccess, i.accessClaims(known, to, now)); err != nil {
 		return Set{}, err
 	}
 	if slices.Contains(f.Scope, "openid") && !a.AccessOnly {
-		if set.ID, err = i.Keys.Sign(alg, keys.TypeID, i.idClaims(a, now, halfHash(alg, set.Access))); err != nil {
+		if set.ID, err = i.Keys.Sign(alg, keys.TypeID, i.idClaims(known, now, halfHash(alg, set.Access))); err != nil {
 			return Set{}, err
 		}
 	}

@@ -17,10 +17,11 @@ var ErrInvalid = errors.New("invalid token")
 
 // Access is a verified access token with what belongs to it.
 type Access struct {
-	Family Family
-	User   broker.User
-	Scope  []string
-	Key    string // the thumbprint of the key that its bearer must prove (RFC 9449 §6); "" for anybody's
+	Family  Family
+	User    broker.User
+	Subject string // who the user is to the app
+	Scope   []string
+	Key     string // the thumbprint of the key that its bearer must prove (RFC 9449 §6); "" for anybody's
 	// Certificate is the thumbprint of the one that its bearer must show (RFC 8705 §3); "" for anybody's.
 	Certificate string
 }
@@ -79,10 +80,19 @@ func (i *Issuer) alive(ctx context.Context, c *accessToken) (Access, error) {
 		return Access{}, fmt.Errorf("%w: its family is gone", ErrInvalid)
 	case err != nil:
 		return Access{}, err
-	case f.Revoked || u.Disabled || f.App != c.Client || u.ID != c.Subject:
+	case f.Revoked || u.Disabled || f.App != c.Client:
 		return Access{}, fmt.Errorf("%w: revoked", ErrInvalid)
 	}
-	return Access{Family: f, User: u, Scope: strings.Fields(c.Scope), Key: c.Confirmation.Key, Certificate: c.Confirmation.Certificate}, nil
+	app := i.Apps.App(c.Client)
+	if app == nil {
+		return Access{}, fmt.Errorf("%w: app %q is gone", ErrInvalid, c.Client)
+	}
+	if sub, err := i.Subject(app, u.ID); err != nil {
+		return Access{}, err
+	} else if sub != c.Subject {
+		return Access{}, fmt.Errorf("%w: of somebody else", ErrInvalid)
+	}
+	return Access{Family: f, User: u, Subject: c.Subject, Scope: strings.Fields(c.Scope), Key: c.Confirmation.Key, Certificate: c.Confirmation.Certificate}, nil
 }
 
 // FamilyOf returns the family of an access or refresh token of an app, for revocation; ok is false when the

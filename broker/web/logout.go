@@ -52,7 +52,10 @@ func (s *Site) SignedOut(w http.ResponseWriter, r *http.Request, after broker.Af
 			return err
 		}
 	}
-	frames, sources := s.frames(after)
+	frames, sources, err := s.frames(after)
+	if err != nil {
+		return err
+	}
 	if to != "" && len(frames) == 0 {
 		return s.Next(w, r, providers.Redirect{URL: to})
 	}
@@ -73,9 +76,9 @@ func (s *Site) SignedOut(w http.ResponseWriter, r *http.Request, after broker.Af
 }
 
 // frames are the front-channel logout addresses of the apps that took part in a session, and their origins.
-func (s *Site) frames(after broker.After) (frames, sources []string) {
+func (s *Site) frames(after broker.After) (frames, sources []string, err error) {
 	if after.Session == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	for _, id := range after.Apps {
 		app := s.Broker.Registry.App(id)
@@ -86,16 +89,20 @@ func (s *Site) frames(after broker.After) (frames, sources []string) {
 		if err != nil {
 			continue
 		}
+		sid, err := s.Broker.Names.SID(app, after.Session)
+		if err != nil {
+			return nil, nil, err
+		}
 		q := u.Query()
 		q.Set("iss", s.Issuer.String())
-		q.Set("sid", after.Session)
+		q.Set("sid", sid)
 		u.RawQuery = q.Encode()
 		frames = append(frames, u.String())
 		if origin := u.Scheme + "://" + u.Host; !slices.Contains(sources, origin) {
 			sources = append(sources, origin)
 		}
 	}
-	return frames, sources
+	return frames, sources, nil
 }
 
 // withState is an app's address with the state that it has given, if any.

@@ -159,7 +159,8 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 	}
 	s.site.Static("/static/", static.Handler())
 	(&login.Pages{Site: s.site, Broker: core}).Register()
-	tokens := &token.Issuer{URL: cfg.Issuer, Keys: s.ring, Store: s.db, Now: s.now}
+	tokens := &token.Issuer{URL: cfg.Issuer, Keys: s.ring, Store: s.db, Apps: s.registry, Now: s.now}
+	core.Names = tokens
 	out := s.out
 	out.Timeout = backchannel.Timeout
 	s.tell = &backchannel.Sender{
@@ -194,7 +195,7 @@ func app(c *config.App) *broker.App {
 			Access: c.Tokens.Access, ID: c.Tokens.ID, Refresh: c.Tokens.Refresh, RefreshCap: c.Tokens.RefreshCap, Code: config.CodeLifetime,
 		},
 		Signing: c.Tokens.Signing, Grants: c.Grants, Exchange: exchange(c), DPoPRequired: c.DPoP == config.DPoPRequired, DPoPNonce: c.DPoPNonce,
-		CertificateBound: c.CertificateBound, ThirdParty: !c.FirstParty,
+		CertificateBound: c.CertificateBound, Sector: c.Sector, ThirdParty: !c.FirstParty,
 	}
 	a.SecretHashes = secretHashes(c)
 	return a

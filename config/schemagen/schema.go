@@ -64,9 +64,10 @@ var (
 	choices = map[string][]any{
 		"apps.auth":           {"client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "none"},
 		"apps.pkce":           {config.PKCERequired, config.PKCEOptional},
-		"apps.tokens.signing": {"RS256", "ES256", "EdDSA"},
+		"apps.tokens.signing": {"RS256", "ES256", "EdDSA", "PS256"},
+		"apps.subject_type":   {config.SubjectPublic, config.SubjectPairwise},
 		"apps.dpop":           {config.DPoPOptional, config.DPoPRequired},
-		"apis.signing":        {"RS256", "ES256", "EdDSA"},
+		"apis.signing":        {"RS256", "ES256", "EdDSA", "PS256"},
 	}
 )
 
