@@ -42,6 +42,19 @@ func TestLogoutTokenRows(t *testing.T) {
 	}
 }
 
+// A logout token is signed by the same key for the same client as an ID token, and passes for none.
+func TestLogoutTokenIsNoIDToken(t *testing.T) {
+	f := upstream(t, time.Now)
+	p := openFor(t, f, time.Now, nil).(providers.TokenVerifier)
+	as := func(typ string) string {
+		return f.LogoutToken("ann", &idptest.OIDCRow{Header: func(_ *idptest.OIDC, h map[string]any) { h["typ"] = typ }})
+	}
+	_, _, err := p.VerifyToken(t.Context(), as("logout+jwt"))
+	wantReason(t, err, "typ", providers.Invalid)
+	_, _, err = p.VerifyToken(t.Context(), as("JWT"))
+	wantReason(t, err, "events", providers.Invalid)
+}
+
 // A logout token says who, or which session, and only once.
 func TestLogoutTokenNamesPersonAndSession(t *testing.T) {
 	f := upstream(t, time.Now)

@@ -32,6 +32,7 @@ func (p *provider) VerifyToken(ctx context.Context, raw string) (id providers.Id
 		func() error { return p.checkParties(c, m.Issuer) },
 		func() error { return p.checkTimes(c, maxLife) },
 		func() error { return checkPerson(c) },
+		func() error { return checkNoEvent(c) },
 		func() error { return p.checkAuthentication(c, &providers.Attempt{}) },
 	} {
 		if err := check(); err != nil {
@@ -50,4 +51,12 @@ func (p *provider) VerifyToken(ctx context.Context, raw string) (id providers.Id
 	}
 	expires, _ = c.time("exp")
 	return id, expires, nil
+}
+
+// checkNoEvent: at a login, the nonce tells an ID token from a logout token of the same key and audience.
+func checkNoEvent(c claims) error {
+	if _, there := c["events"]; there {
+		return providers.Refuse("events", "token has events: it is a logout token")
+	}
+	return nil
 }
