@@ -51,6 +51,7 @@ async function startSignet(issuer, { apps, providers, people = [eve] }) {
     issuer,
     log: server.log,
     user: (...args) => signet(['user', args[0], '--config', config, ...args.slice(1)]),
+    rotate: (use, ...more) => signet(['keys', 'rotate', '--config', config, '--use', use, ...more]),
     restart: async () => {
       await server.stop()
       server = await serve()

@@ -12,8 +12,9 @@ const secret = (of) => `a secret of ${of}, long enough for a test`
 
 /**
  * Starts it all. more(signet) may add apps: it gives a list of entries of the configuration. upstream(signet) may
- * say more of the upstreams: globex and initech of how Signet is configured for them, client of Signet's registration
- * at Globex, others of more clients there, providers(globex, initech) of more entries of the configuration.
+ * say more of the upstreams: globex and initech of how Signet is configured for them, client of Signet's
+ * registration at Globex, others of more clients there, providers(globex, initech) of more entries of the
+ * configuration. introduce() gives Initech Signet's metadata once more.
  */
 export async function startStage({ more = async () => [], upstream = () => ({}), log = () => {} } = {}) {
   const started = []
@@ -41,13 +42,14 @@ export async function startStage({ more = async () => [], upstream = () => ({}),
         ...providers(globex, initech),
       ],
     }))
-    const trusting = ['initech', ...providers(globex, initech).filter((p) => p.kind === 'saml').map((p) => p.id)]
-    initech.trust(...await Promise.all(trusting.map(async (id) => (await fetch(address.saml(id, 'metadata'))).text())))
+    const saml = ['initech', ...providers(globex, initech).filter((p) => p.kind === 'saml').map((p) => p.id)]
+    const introduce = async () => initech.trust(...await Promise.all(saml.map(async (id) => (await fetch(address.saml(id, 'metadata'))).text())))
+    await introduce()
     await app.connect(signet.issuer, 'web', secret('web'))
     await otherApp.connect(signet.issuer, 'other') // a public client
     const browser = await launch()
     started.push({ stop: () => browser.close() })
-    return { address, signet, issuer: signet.issuer, app, otherApp, globex, initech, eve, browser, visit: visits(browser), stop: () => stopAll(started) }
+    return { address, signet, issuer: signet.issuer, app, otherApp, globex, initech, introduce, eve, browser, visit: visits(browser), stop: () => stopAll(started) }
   } catch (err) {
     await stopAll(started)
     throw err

@@ -11,6 +11,7 @@ const persistent = 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent'
 
 export const people = {
   cleo: { password: 'cleo-password', mail: 'cleo@initech.example', displayName: 'Cleo Initech', groups: ['staff', 'legal'] },
+  nils: { password: 'nils-password', mail: 'nils@partner.example', displayName: 'Nils Partner', groups: [] },
   dora: { password: 'dora-password', mail: 'dora@initech.example', displayName: 'Dora Initech', groups: ['staff'] },
 }
 
@@ -106,6 +107,8 @@ function accounts() {
   ]))
 }
 
+const bindings = ['HTTP-Redirect', 'HTTP-POST'].map((name) => `urn:oasis:names:tc:SAML:2.0:bindings:${name}`)
+
 const identityProvider = {
   host: '__DEFAULT__',
   privatekey: 'idp.key',
@@ -116,6 +119,8 @@ const identityProvider = {
   'sign.logout': true,
   'saml20.sign.response': true,
   'saml20.sign.assertion': true,
+  SingleSignOnServiceBinding: bindings,
+  SingleLogoutServiceBinding: bindings,
   'attributes.NameFormat': 'urn:oasis:names:tc:SAML:2.0:attrname-format:uri',
   NameIDFormat: persistent,
   authproc: {

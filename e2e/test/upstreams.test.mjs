@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { until } from '../lib/proc.mjs'
 import { startStage } from '../lib/stage.mjs'
 import { arrived, ask, failure, hasSession, signIn } from '../lib/pages.mjs'
 import { confirmSignOut, people as globexPeople, signIn as atGlobex } from '../peers/oidc-provider.mjs'
@@ -33,7 +34,7 @@ function upstream(address) {
         ...(shared(way) && { client_secret: clientSecret }),
         ...(way.endsWith('post') && { response_mode: 'form_post' }),
       })),
-      { id: 'strict', kind: 'saml', name: 'Initech without CBC', metadata_url: initech.metadataURL },
+      { id: 'posting', kind: 'saml', name: 'Initech by POST', metadata_url: initech.metadataURL, binding: 'post', logout: true },
     ],
   }
 }
@@ -116,13 +117,13 @@ function assertions(page, provider) {
 test('an encrypted assertion is read', async () => {
   stage.initech.configure({ 'assertion.encryption': true })
   await stage.visit('saml-encrypted', async (page) => {
-    const [got, refused] = [assertions(page, 'initech'), assertions(page, 'strict')]
+    const [got, refused] = [assertions(page, 'initech'), assertions(page, 'posting')]
     assert.equal((await signIn(stage, page, { at: 'initech', as: 'cleo' })).email, initechPeople.cleo.mail)
     assert.match(got[0], /<saml:EncryptedAssertion/)
     assert.doesNotMatch(got[0], new RegExp(initechPeople.cleo.mail))
     // This release of SimpleSAMLphp has CBC only, which is taken where the configuration says so.
     assert.match(got[0], /xmlenc#aes128-cbc/)
-    await page.goto(`${stage.app.origin}/login?provider=strict&prompt=login`)
+    await page.goto(`${stage.app.origin}/login?provider=posting&prompt=login`)
     await atInitech(page, 'cleo')
     await failure(page)
     assert.match(refused[0], /<saml:EncryptedAssertion/)
@@ -155,6 +156,42 @@ test('who signs out at the SAML identity provider is signed out here, and the ac
     assert.ok(new URL(came[0].url()).searchParams.has('SAMLRequest'))
     await ended(page)
   })
+})
+
+test('SimpleSAMLphp takes what Signet signs and sends by POST, for sign-ins and for sign-outs', async () => {
+  await stage.visit('saml-post', async (page) => {
+    const sent = []
+    page.on('request', (r) => {
+      if (r.isNavigationRequest() && r.method() === 'POST' && r.postData()?.includes('SAMLRequest=')) sent.push(new URL(r.url()).pathname)
+    })
+    await page.goto(`${stage.app.origin}/login?provider=posting`)
+    await atInitech(page, 'nils')
+    assert.equal((await arrived(page, stage.app)).email, initechPeople.nils.mail)
+    await page.goto(`${stage.app.origin}/logout`)
+    await page.waitForURL(`${stage.app.origin}/?state=signed-out`)
+    assert.deepEqual(sent, ['/saml2/idp/SSOService.php', '/saml2/idp/SingleLogoutService.php'])
+    await page.goto(`${stage.app.origin}/login?provider=posting`)
+    await page.locator('input[name=username]').waitFor()
+  })
+})
+
+test('SimpleSAMLphp goes along when Signet\'s own certificate changes', async () => {
+  const metadata = async () => (await fetch(stage.address.saml('initech', 'metadata'))).text()
+  const signing = async () => [...(await metadata()).matchAll(/use="signing">.*?<ds:X509Certificate>(.*?)</gs)].map((m) => m[1])
+  const cleoSignsIn = (name) => stage.visit(`own-certificate-${name}`, async (page) => {
+    assert.equal((await signIn(stage, page, { at: 'initech', as: 'cleo' })).email, initechPeople.cleo.mail)
+  })
+  stage.initech.configure({ 'assertion.encryption': true })
+  const [first] = await signing()
+  stage.signet.rotate('saml')
+  await until('the next certificate is announced', async () => (await signing()).length === 2)
+  await stage.introduce()
+  await cleoSignsIn('announced')
+  stage.signet.rotate('saml', '--now')
+  await until('the next certificate alone is in use', async () => (await signing()).length === 1)
+  assert.notEqual((await signing())[0], first)
+  await cleoSignsIn('in-use')
+  stage.initech.configure({})
 })
 
 test('a sign-in that begins at the SAML identity provider ends in its app, once the person agrees', async () => {
