@@ -24,6 +24,11 @@ var samlReading = []SAMLRow{
 		}
 	}),
 	fast(refused("S-61", "billion laughs", "dtd_forbidden", inject("<samlp:Response", laughs()))),
+	fast(refused("S-61b", "one long entity, a thousand times", "dtd_forbidden", func(a *Answer) {
+		a.Raw = func(raw []byte) []byte {
+			return append([]byte(`<!DOCTYPE r [<!ENTITY a "`+many("x", 50_000)+`">]>`), replaced(raw, ">peter<", ">"+many("&a;", 1000)+"<")...)
+		}
+	})),
 	refused("S-62", "external DTD", "dtd_forbidden", func(a *Answer) {
 		inject("<samlp:Response", `<!DOCTYPE r SYSTEM "`+a.IDP.URL+`/dtd-probe">`)(a)
 	}),
