@@ -56,7 +56,7 @@ type Devices struct {
 
 // What may be done in a time, by one app, browser or address of one node. A code has 34 bits.
 const (
-	maxDevices = 300 // new codes a minute
+	maxDevices = 100 // new codes a minute
 	maxTyped   = 5   // wrong codes of a browser
 	maxPlaces  = 20  // wrong codes of an address
 	typing     = 10 * time.Minute

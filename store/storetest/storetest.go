@@ -51,6 +51,9 @@ func Run(t *testing.T, fresh func(t testing.TB) string) {
 		{"a family that was begun from another ends with it", testBegin},
 		{"a request is answered once", testRequests},
 		{"requests expire", testRequestsExpire},
+		{"a device is allowed once, and gets its tokens once", testDevices},
+		{"devices that are refused, burnt or late get nothing", testDevicesEnd},
+		{"what people allow is known until it is taken back", testConsents},
 		{"keys", testKeys},
 		{"events", testEvents},
 		{"meta keeps the first value", testMeta},
@@ -119,7 +122,7 @@ func Raw(t testing.TB, dsn string) *sql.DB {
 
 func (b *bench) sqlite() bool { return strings.HasPrefix(b.dsn, "sqlite:") }
 
-var tables = []string{"requests", "users", "links", "accounts", "logins", "once", "sessions", "artifacts", "families", "notices", "logouts", "keys", "counters", "trusted", "events", "providers", "domains"}
+var tables = []string{"requests", "users", "links", "accounts", "logins", "once", "sessions", "artifacts", "families", "notices", "logouts", "keys", "counters", "trusted", "devices", "consents", "events", "providers", "domains"}
 
 // content is everything in the database.
 func (b *bench) content(t testing.TB) string {
