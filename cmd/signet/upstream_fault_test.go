@@ -76,7 +76,7 @@ func TestUpstreamFaults(t *testing.T) {
 	}
 	ill.Wait()
 	close(stop)
-	if n := <-others; n < 10 { // each of them has worked
+	if n := <-others; n < 3 { // each of them has worked
 		t.Errorf("%d logins elsewhere", n)
 	}
 	for _, f := range all {
