@@ -91,6 +91,10 @@ func (p *Provider) keep(w http.ResponseWriter, r *http.Request) (pushed, error) 
 	if err := p.unsign(r.Context(), app, &a); err != nil {
 		return pushed{}, err
 	}
+	pr, err := p.bindPushed(w, r, app, a.values)
+	if err != nil {
+		return pushed{}, err
+	}
 	req, err := p.target(app, a.values)
 	if err != nil {
 		return pushed{}, err
@@ -101,7 +105,30 @@ func (p *Provider) keep(w http.ResponseWriter, r *http.Request) (pushed, error) 
 	if _, err := p.parse(r.Context(), app, a.values, &req); err != nil {
 		return pushed{}, err
 	}
+	if err := p.take(r.Context(), &pr); err != nil {
+		return pushed{}, err
+	}
 	return p.keepValues(r.Context(), app, a.values)
+}
+
+// bindPushed has the code of a request bound to the key of the proof that came with it, as dpop_jkt would (RFC 9449
+// §10.1). Where both are there, they must mean the same key. It returns the proof, which is still to be taken.
+func (p *Provider) bindPushed(w http.ResponseWriter, r *http.Request, app *broker.App, v url.Values) (dpopProof, error) {
+	if len(r.Header.Values("DPoP")) == 0 {
+		return dpopProof{}, nil
+	}
+	pr, err := p.provenKey(w, r, app)
+	if err != nil {
+		return dpopProof{}, err
+	}
+	switch asked, err := web.Single(v, "dpop_jkt"); {
+	case err != nil:
+		return dpopProof{}, oauth("invalid_request", "dpop_jkt must not be repeated")
+	case asked != "" && asked != pr.key:
+		return dpopProof{}, badProof("by key %q, dpop_jkt is %.80q", pr.key, asked)
+	}
+	v.Set("dpop_jkt", pr.key)
+	return pr, nil
 }
 
 func (p *Provider) keepValues(ctx context.Context, app *broker.App, v url.Values) (pushed, error) {
