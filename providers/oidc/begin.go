@@ -16,6 +16,10 @@ import (
 	"github.com/signet-broker/signet/providers"
 )
 
+// ownNonce begins the nonces of our logins. Their ID tokens go through browsers again at a sign-out, as a hint: who
+// finds one must not be able to exchange it.
+const ownNonce = "signet-"
+
 // memory is what Begin leaves for Continue in Attempt.State.
 type memory struct {
 	Nonce    string `json:"nonce"`
@@ -38,7 +42,7 @@ func (p *provider) Begin(ctx context.Context, a *providers.Attempt) (providers.N
 	if err != nil {
 		return nil, err
 	}
-	mem := memory{Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier()}
+	mem := memory{Nonce: ownNonce + rand.Text(), Verifier: oauth2.GenerateVerifier()}
 	if a.State, err = json.Marshal(mem); err != nil {
 		return nil, providers.AsError(fmt.Errorf("remember attempt: %w", err))
 	}

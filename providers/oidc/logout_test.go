@@ -55,6 +55,28 @@ func TestLogoutTokenIsNoIDToken(t *testing.T) {
 	wantReason(t, err, "events", providers.Invalid)
 }
 
+// The ID token of a login goes through the browser again when its person signs out: nobody can exchange it.
+func TestIDTokenOfALoginIsNotTheApps(t *testing.T) {
+	f := upstream(t, time.Now)
+	p := openFor(t, f, time.Now, func(c *Config) { c.Logout = true })
+	a := providertest.Attempt()
+	a.Begun = time.Now()
+	next, err := p.Begin(t.Context(), &a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := f.SignIn(t.Context(), next.(providers.Redirect).URL, "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next, err = p.Continue(t.Context(), &a, providers.Reply{Method: http.MethodGet, Values: back.Query()}); err != nil {
+		t.Fatal(err)
+	}
+	hint := string(next.(providers.Done).Identity.Memory)
+	_, _, err = p.(providers.TokenVerifier).VerifyToken(t.Context(), hint)
+	wantReason(t, err, "nonce", providers.Invalid)
+}
+
 // A logout token says who, or which session, and only once.
 func TestLogoutTokenNamesPersonAndSession(t *testing.T) {
 	f := upstream(t, time.Now)

@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/signet-broker/signet/providers"
@@ -33,6 +34,7 @@ func (p *provider) VerifyToken(ctx context.Context, raw string) (id providers.Id
 		func() error { return p.checkTimes(c, maxLife) },
 		func() error { return checkPerson(c) },
 		func() error { return checkNoEvent(c) },
+		func() error { return checkNotOurs(c) },
 		func() error { return p.checkAuthentication(c, &providers.Attempt{}) },
 	} {
 		if err := check(); err != nil {
@@ -57,6 +59,14 @@ func (p *provider) VerifyToken(ctx context.Context, raw string) (id providers.Id
 func checkNoEvent(c claims) error {
 	if _, there := c["events"]; there {
 		return providers.Refuse("events", "token has events: it is a logout token")
+	}
+	return nil
+}
+
+// checkNotOurs: what one of our own logins has got is no app's to bring.
+func checkNotOurs(c claims) error {
+	if nonce, _ := c["nonce"].(string); strings.HasPrefix(nonce, ownNonce) {
+		return providers.Refuse("nonce", "ID token is of a login at Signet")
 	}
 	return nil
 }
