@@ -61,3 +61,13 @@ func TestGrantsOfAnApp(t *testing.T) {
 		expect(t, row.name, loadText(t, "issuer: https://login.example.com\napps: [{id: web, "+row.app+"}]\n"), "apps.0."+row.key, row.want)
 	}
 }
+
+// Who is never asked for a certificate cannot have tokens bound to it.
+func TestCertificatesAreAskedForWhereTokensAreBoundToThem(t *testing.T) {
+	for _, a := range []App{{AppAuth: AppAuth{Auth: "self_signed_tls_client_auth"}}, {CertificateBound: true}, {}} {
+		want := a.Auth != "" || a.CertificateBound
+		if got := (&Config{Apps: []App{a}}).UsesTLS(); got != want {
+			t.Errorf("%q, bound %v: UsesTLS = %v", a.Auth, a.CertificateBound, got)
+		}
+	}
+}
