@@ -41,11 +41,7 @@ func (p *Pages) accept(w http.ResponseWriter, r *http.Request) error {
 	if !form.Has("continue") {
 		return p.showOffer(w, r, v, o, true)
 	}
-	to, err := p.initiate(o)
-	if err != nil {
-		return err
-	}
-	return p.Site.Next(w, r, providers.Redirect{URL: to})
+	return p.Site.Next(w, r, providers.Redirect{URL: p.Site.Initiate(o.App, o.Email)})
 }
 
 func (p *Pages) offered(r *http.Request) (broker.Visitor, broker.Offer, error) {
@@ -60,21 +56,6 @@ func (p *Pages) offered(r *http.Request) (broker.Visitor, broker.Offer, error) {
 	info := web.RequestInfo(r.Context())
 	info.App, info.Provider = o.App.ID, o.Provider.ID
 	return v, o, nil
-}
-
-// initiate is where a login of the app's begins (OpenID Connect Core §4).
-func (p *Pages) initiate(o broker.Offer) (string, error) {
-	to, err := url.Parse(o.App.InitiateLoginURI)
-	if err != nil {
-		return "", err
-	}
-	q := to.Query()
-	q.Set("iss", p.Site.Issuer.String())
-	if o.Email != "" {
-		q.Set("login_hint", o.Email)
-	}
-	to.RawQuery = q.Encode()
-	return to.String(), nil
 }
 
 func (p *Pages) showOffer(w http.ResponseWriter, r *http.Request, v broker.Visitor, o broker.Offer, declined bool) error {

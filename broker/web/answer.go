@@ -144,7 +144,7 @@ func (s *Site) wayOn(r *http.Request, v broker.Visitor, f *templates.Failure) (l
 	if app != nil {
 		f.App = app.Name
 		if f.CancelAction == "" {
-			f.AppURL = app.InitiateLoginURI
+			f.AppURL = s.Initiate(app, "")
 		}
 	}
 	return locales
@@ -154,7 +154,7 @@ func (s *Site) wayOn(r *http.Request, v broker.Visitor, f *templates.Failure) (l
 func (s *Site) ConfirmLogout(w http.ResponseWriter, r *http.Request, v broker.Visitor, app *broker.App, fields url.Values) error {
 	d := templates.Logout{Action: s.URL("/logout"), Fields: fields, Person: templates.Person{Name: v.User.Attributes.Name(), Email: v.User.Attributes.Email()}}
 	if app != nil {
-		d.App, d.StayURL = app.Name, app.InitiateLoginURI
+		d.App, d.StayURL = app.Name, s.Initiate(app, "")
 	}
 	page, err := s.Pages.Logout(s.View(r, v, strings.Fields(fields.Get("ui_locales"))), d)
 	if err != nil {

@@ -61,7 +61,7 @@ func (s *Site) SignedOut(w http.ResponseWriter, r *http.Request, after broker.Af
 	}
 	d := templates.LoggedOut{Frames: frames, ContinueURL: to}
 	if app != nil {
-		d.App, d.AppURL = app.Name, app.InitiateLoginURI
+		d.App, d.AppURL = app.Name, s.Initiate(app, "")
 	}
 	page, err := s.Pages.LoggedOut(s.View(r, broker.Visitor{}, after.Locales), d)
 	if err != nil {

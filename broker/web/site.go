@@ -4,7 +4,7 @@
 // It is the only user of gorilla/sessions.
 //
 // Read in this order: site.go, edge.go (around every request), visitor.go and sessions.go (who it is),
-// form.go (what came in), answer.go and logout.go (what goes out).
+// form.go (what came in), answer.go, logout.go and initiate.go (what goes out).
 package web
 
 import (
