@@ -50,6 +50,7 @@ var groups = []group{
 	{name: "introspect", rows: introspectRows, edit: []func(string) string{withAPIs}},
 	{name: "dpop", rows: dpopRows, edit: []func(string) string{withAPIs}},
 	{name: "certificate", rows: certificateRows, edit: []func(string) string{withCertificates}},
+	{name: "pairwise", rows: pairwiseRows, edit: []func(string) string{withPairwise}},
 	{name: "saml", rows: samlRows},
 	{name: "idp-initiated", rows: idpInitiatedRows, edit: []func(string) string{withUnsolicited}},
 	{name: "oidc", rows: oidcRows, edit: []func(string) string{withRowProviders}},
