@@ -20,11 +20,14 @@ type allowed struct {
 	Auth      authentication `json:"auth"`
 }
 
-// Finish allows the device. The broker hands on no device's login whose person has not said yes.
+// Finish allows the device, whose person has said yes.
 func (d *Devices) Finish(_ context.Context, l broker.Login, s broker.Session) (providers.Next, *broker.Artifact, error) {
 	req, err := readDeviceLogin(l)
 	if err != nil {
 		return nil, nil, err
+	}
+	if !l.Allowed {
+		return nil, nil, providers.Refuse("state_invalid", "login %s: nobody was asked about its device", l.ID)
 	}
 	if !d.Provider.Now().Before(req.Expires) {
 		return nil, nil, providers.Refuse("device_expired", "its code was good until %s", req.Expires)
