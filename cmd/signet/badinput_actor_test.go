@@ -115,9 +115,32 @@ func senderRows() []row {
 	proof := func(key string) func(w *trial) []string {
 		return func(w *trial) []string { return []string{w.proof(provers()[key], http.MethodPost, "/token", "")} }
 	}
+	shown := func(name string, status int, reason string, same bool) row {
+		return row{id: "P-130", name: "exchange of a token that is bound to a certificate, " + name, control: same, status: status, reason: reason, do: func(w *trial) *page {
+			cert, _ := w.certificate()
+			a := w.showing(cert, shownApp, w.codeForm(shownApp, nil))
+			if !same {
+				cert, _ = w.certificate()
+			}
+			w.ready()
+			return w.showing(cert, shownApp, url.Values{"grant_type": {exchangeType}, "subject_token": {a.Access}, "subject_token_type": {accessType}}).page(w, "/token")
+		}}
+	}
 	return []row{
+		shown("with another one", http.StatusBadRequest, "invalid_request", false),
+		shown("with the same one", http.StatusOK, "", true),
 		swap("P-130", "without a proof", http.StatusBadRequest, "invalid_grant", func(*trial) []string { return nil }),
 		swap("P-130", "with a proof of another key", http.StatusBadRequest, "invalid_grant", proof("other")),
 		swap("P-130", "with a proof of its key", http.StatusOK, "", proof("ES256")),
 	}
+}
+
+// showing posts to the token endpoint by a proxy that says which certificate was proven.
+func (w *world) showing(cert, app string, form url.Values) tokenAnswer {
+	w.t.Helper()
+	req := w.browser().request(http.MethodPost, "/token", form.Encode())
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("X-Cert", cert)
+	req.SetBasicAuth(app, appSecret)
+	return w.send(req)
 }

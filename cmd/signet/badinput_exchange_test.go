@@ -22,17 +22,19 @@ const (
 	makerApp   = "maker"  // ID tokens of globex, and makes users of them
 	phoneApp   = "phone"  // the same without a secret
 	soloApp    = "solo"   // signs people in, and exchanges its own tokens
+	shownApp   = "shown"  // the same, its tokens bound to its certificate
 	unregister = "other"  // has not got the grant
 )
 
 func withExchange(text string) string {
 	const has = "secret: a-secret-of-32-characters-or-more, redirect_uris: [https://app.example.com/callback]"
-	return strings.Replace(withIssuers(withAPIs(text)), "apps:\n", `apps:
+	return strings.Replace(withCertificates(withIssuers(withAPIs(text))), "apps:\n", `apps:
   - {id: swap, `+has+`, grants: [client_credentials, "`+exchangeType+`"], token_exchange: {apps: [web, swap], providers: [globex, hooli]}}
   - {id: narrow, `+has+`, providers: [globex], grants: ["`+exchangeType+`"], token_exchange: {apps: [web], providers: [globex]}}
   - {id: maker, `+has+`, grants: ["`+exchangeType+`"], token_exchange: {providers: [globex], create: true}}
   - {id: phone, redirect_uris: [https://app.example.com/callback], grants: ["`+exchangeType+`"], token_exchange: {providers: [globex]}}
   - {id: solo, `+has+`, grants: [authorization_code, "`+exchangeType+`"]}
+  - {id: shown, `+has+`, grants: [authorization_code, "`+exchangeType+`"], certificate_bound: true}
 `+issuerApps(has), 1)
 }
 
@@ -174,7 +176,6 @@ func narrowerRows() []row {
 	return []row{
 		swaps("P-133", "for a scope that was granted, and is not in the token", bad, "invalid_scope", url.Values{"scope": {"stock:read"}}),
 		swaps("P-133", "for a scope of Signet itself", bad, "invalid_scope", url.Values{"scope": {"orders:read openid"}}),
-		swaps("P-133", "for Signet itself", bad, "invalid_target", url.Values{"audience": {""}, "resource": {"ISSUER"}}),
 		swaps("P-133", "for an API that is another app's", bad, "invalid_target", url.Values{"resource": {payrollAPI}}),
 		swaps("P-133", "for an API of nobody", bad, "invalid_target", url.Values{"audience": {"https://evil.example"}}),
 		swaps("P-133", "for two APIs", bad, "invalid_target", url.Values{"resource": {ordersAPI}, "audience": {stockAPI}}),
