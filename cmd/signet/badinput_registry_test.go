@@ -50,6 +50,9 @@ func blockRows() []row {
 	return []row{
 		refusedBlock("S-16", "a certificate of 1024 bits", "certificates.0", always(
 			samlBlock+"entity_id: https://evil.example\nsso_url: https://evil.example/sso\ncertificates:\n- |\n  "+strings.ReplaceAll(strings.TrimSpace(string(weak)), "\n", "\n  ")+"\n")),
+		refusedBlock("S-141", "AES-CBC, by somebody who could wrap others' ciphertext", "allow_cbc", func(w *trial) string {
+			return inline(string(idptest.NewSAML(w.t, idptest.SAMLOptions{Name: "Umbrella"}).Metadata())) + "allow_cbc: true\n"
+		}),
 		refusedBlock("S-159", "the entity ID of another registered provider", "the same registration", func(w *trial) string {
 			other := idptest.NewSAML(w.t, idptest.SAMLOptions{Name: "Tyrell"})
 			w.register(strings.Replace(inline(string(other.Metadata())), "id: evil", fmt.Sprintf("id: tyrell-%d", len(w.mustRun("provider", "list"))), 1))

@@ -269,6 +269,11 @@ func registered(name, dir string, document []byte) (*prepared, config.Faults) {
 	}
 	p := &prepared{Provider: c, kind: kind, own: kind.Config()}
 	faults = append(faults, p.read()...)
+	if checker, ok := p.own.(interface{ CheckRegistered() []providers.Fault }); ok {
+		for _, f := range checker.CheckRegistered() {
+			faults = append(faults, p.FaultAt(f.Key, f.Problem))
+		}
+	}
 	slices.SortStableFunc(faults, func(a, b config.Fault) int { return a.Line - b.Line })
 	return p, faults
 }

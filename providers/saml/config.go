@@ -56,6 +56,16 @@ func defaults() *Config {
 	return &Config{SignRequests: true, Binding: "redirect", AuthnContextComparison: "exact", Skew: maxSkew, Overlap: 24 * time.Hour}
 }
 
+// CheckRegistered returns what a provider that somebody else registers may not have. All providers share
+// our key: whoever signs the responses of one could wrap another's CBC ciphertext in them, and learn from
+// what becomes of it.
+func (c *Config) CheckRegistered() []providers.Fault {
+	if c.AllowCBC {
+		return []providers.Fault{{Key: "allow_cbc", Problem: "is for providers of the configuration file"}}
+	}
+	return nil
+}
+
 // Check returns everything that is wrong. It reads the files that are named.
 func (c *Config) Check() []providers.Fault {
 	var faults []providers.Fault
