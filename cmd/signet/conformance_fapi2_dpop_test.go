@@ -15,7 +15,7 @@ func fapiProofs() map[string]func(*fapi) {
 			f.finish(q, f.arrive(f.pushed(q), nil), func(p *parts) { p.claims["iat"] = f.now().Add(d).Unix() })
 		}
 	}
-	jkt := func(name string) url.Values { return url.Values{"dpop_jkt": {provers()[name].thumbprint()}} }
+	jkt := func(name string) url.Values { return url.Values{"dpop_jkt": {fapiKeys()[name].thumbprint()}} }
 	return map[string]func(*fapi){
 		"check-dpop-proof-nbf-exp": func(f *fapi) {
 			q := f.request(nil)
@@ -25,19 +25,21 @@ func fapiProofs() map[string]func(*fapi) {
 		},
 		"ensure-dpopproof-with-iat-10seconds-before-succeeds": at(-10 * time.Second),
 		"ensure-dpopproof-with-iat-10seconds-after-succeeds":  at(10 * time.Second),
-		"ensure-dpop-auth-code-binding-success":               func(f *fapi) { f.flow(jkt("ES256")) },
+		"ensure-dpop-auth-code-binding-success":               func(f *fapi) { f.flow(jkt("app")) },
 		"ensure-dpopproof-at-par-endpoint-binding-success": func(f *fapi) {
 			q := f.request(nil)
-			f.finish(q, f.arrive(f.pushed(q, f.parProof()), nil))
+			once := f.parProof()
+			f.finish(q, f.arrive(f.pushed(q, once), nil))
+			f.bad(f.push(f.request(nil), f.assertion(), once), http.StatusBadRequest, "invalid_dpop_proof")
 		},
 		"ensure-mismatched-dpop-jkt-fails": func(f *fapi) {
 			f.bad(f.push(f.request(jkt("other")), f.assertion(), f.parProof()), http.StatusBadRequest, "invalid_request", "invalid_dpop_proof")
-			if a := f.push(f.request(jkt("ES256")), f.assertion(), f.parProof()); a.status != http.StatusCreated {
+			if a := f.push(f.request(jkt("app")), f.assertion(), f.parProof()); a.status != http.StatusCreated {
 				f.t.Errorf("the same key both ways = %d %s", a.status, a.body)
 			}
 		},
 		"ensure-token-endpoint-fails-with-mismatched-dpop-jkt": func(f *fapi) {
-			f.otherKey(f.code(jkt("ES256")))
+			f.otherKey(f.code(jkt("app")))
 		},
 		"ensure-token-endpoint-fails-with-mismatched-dpop-proof-jkt": func(f *fapi) {
 			q := f.request(nil)
@@ -53,7 +55,7 @@ func (f *fapi) parProof() string { return f.proof(f.key, http.MethodPost, "/par"
 // otherKey redeems a code with a proof of another key than it is bound to.
 func (f *fapi) otherKey(code string) {
 	f.t.Helper()
-	f.key = provers()["other"]
+	f.key = fapiKeys()["other"]
 	f.bad(f.redeem(code, f.assertion(), nil, f.tokenProof()), http.StatusBadRequest, "invalid_grant", "invalid_dpop_proof", "invalid_request")
 }
 
@@ -91,8 +93,8 @@ func (f *fapi) negativeProofs() {
 	send("two proofs", http.StatusUnauthorized, "DPoP", good(), good())
 	send("no JWT", http.StatusUnauthorized, "DPoP", strings.TrimLeft(good(), "e"))
 	send("another signature", http.StatusUnauthorized, "DPoP", flipped(good()))
-	send("another key", http.StatusUnauthorized, "DPoP", f.proof(provers()["other"], http.MethodGet, "/userinfo", access))
-	send("RS256", http.StatusUnauthorized, "DPoP", f.proof(provers()["RS256"], http.MethodGet, "/userinfo", access))
+	send("another key", http.StatusUnauthorized, "DPoP", f.proof(fapiKeys()["other"], http.MethodGet, "/userinfo", access))
+	send("RS256", http.StatusUnauthorized, "DPoP", f.proof(fapiKeys()["RS256"], http.MethodGet, "/userinfo", access))
 	send("no proof", http.StatusUnauthorized, "DPoP")
 	send("as Bearer", http.StatusUnauthorized, "Bearer")
 	send("as Bearer, with a proof", http.StatusUnauthorized, "Bearer", good())

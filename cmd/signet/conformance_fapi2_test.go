@@ -1,11 +1,16 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -23,6 +28,19 @@ func withFAPI(text string) string {
 	return strings.Replace(text, "apps:\n", apps, 1)
 }
 
+// fapiKeys are those that proofs are made by.
+var fapiKeys = sync.OnceValue(func() map[string]prover {
+	keys := map[string]prover{"RS256": {"RS256", appKeys()["rs"].key.(*rsa.PrivateKey)}}
+	for _, name := range []string{"app", "other"} {
+		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			panic(err)
+		}
+		keys[name] = prover{"ES256", k}
+	}
+	return keys
+})
+
 // fapi is a module of that plan.
 type fapi struct {
 	*module
@@ -38,7 +56,7 @@ func TestConformanceFAPI2(t *testing.T) {
 		for name, do := range more {
 			modules = append(modules, testModule{fapiPrefix + name, func(m *module) {
 				m.app = fapiApp
-				do(&fapi{m, provers()["ES256"]})
+				do(&fapi{m, fapiKeys()["app"]})
 			}})
 		}
 	}
@@ -86,7 +104,7 @@ func (f *fapi) arrive(uri string, beside url.Values) *page {
 	return f.follow(f.browser.byURI(f.app, uri, beside))
 }
 
-// proof is one for the token endpoint.
+// tokenProof is one for the token endpoint.
 func (f *fapi) tokenProof(spoils ...spoil) string {
 	return f.proof(f.key, http.MethodPost, "/token", "", spoils...)
 }
