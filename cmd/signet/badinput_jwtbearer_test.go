@@ -199,10 +199,20 @@ func bearerUseRows() []row {
 		{id: "P-133", name: "exchange of the token of a service", status: http.StatusBadRequest, reason: "invalid_request", do: func(w *trial) *page {
 			return w.swap(swapApp, w.bring(deployApp, w.says(buildIssuer, "nightly").sign(), nil).Access, nil).page(w, "/token")
 		}},
+		nameless("without a name", ""),
+		nameless("with a line feed in its name", "a\nb"),
+		nameless("with a name of 300 bytes", strings.Repeat("a", 300)),
 		distrusted("whose issuer takes it no more", `"nightly"]`, `"weekly"]`),
 		distrusted("whose app may not bring it any more", `apps: [deploy], subjects: ["repo`, `apps: [idle], subjects: ["repo`),
 		distrusted("whose app has not got the grant any more", `grants: ["`+bearerType+`"]`, `grants: [authorization_code]`),
 	}
+}
+
+// nameless is a row of a service that nobody can be called like, of an issuer all of whose subjects are taken.
+func nameless(name, sub string) row {
+	return row{id: "P-69", name: "jwt-bearer: a service " + name, status: http.StatusBadRequest, reason: "invalid_grant", do: func(w *trial) *page {
+		return w.bring(deployApp, w.says(farIssuer, sub).sign(), nil).page(w, "/token")
+	}}
 }
 
 // distrusted is a token of a service that would not be issued any more.
