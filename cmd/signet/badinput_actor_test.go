@@ -129,6 +129,11 @@ func senderRows() []row {
 	return []row{
 		shown("with another one", http.StatusBadRequest, "invalid_request", false),
 		shown("with the same one", http.StatusOK, "", true),
+		{id: "P-130", name: "exchange of a bound token with the key of its actor", status: http.StatusBadRequest, reason: "invalid_request", do: func(w *trial) *page {
+			a, b := w.boundTo(provers()["ES256"], soloApp), w.boundTo(provers()["other"], soloApp)
+			form := actor(b.Access, url.Values{"grant_type": {exchangeType}, "subject_token": {a.Access}, "subject_token_type": {accessType}})
+			return w.bound(soloApp, form, w.proof(provers()["other"], http.MethodPost, "/token", "")).page(w, "/token")
+		}},
 		swap("P-130", "without a proof", http.StatusBadRequest, "invalid_grant", func(*trial) []string { return nil }),
 		swap("P-130", "with a proof of another key", http.StatusBadRequest, "invalid_grant", proof("other")),
 		swap("P-130", "with a proof of its key", http.StatusOK, "", proof("ES256")),
