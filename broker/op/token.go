@@ -101,7 +101,9 @@ func (p *Provider) grant(ctx context.Context, app *broker.App, form url.Values) 
 	if g == nil {
 		return token.Authorization{}, oauth("unsupported_grant_type", "grant_type is none of those that are supported")
 	}
-	if !app.Uses(kind) {
+	// Nobody is there to be asked at an exchange, and an app that has to ask must not get round it.
+	unasked := app.ThirdParty && (kind == tokenExchange || kind == jwtBearer)
+	if !app.Uses(kind) || unasked {
 		return token.Authorization{}, oauth("unauthorized_client", "the app may not use this grant_type")
 	}
 	return g.Authorize(ctx, app, form)

@@ -24,6 +24,7 @@ const (
 	soloApp    = "solo"   // signs people in, and exchanges its own tokens
 	shownApp   = "shown"  // the same, its tokens bound to its certificate
 	unregister = "other"  // has not got the grant
+	askingApp  = "asking" // has it, and is somebody else's
 )
 
 func withExchange(text string) string {
@@ -33,6 +34,7 @@ func withExchange(text string) string {
   - {id: narrow, `+has+`, providers: [globex], grants: ["`+exchangeType+`"], token_exchange: {apps: [web], providers: [globex]}}
   - {id: maker, `+has+`, grants: ["`+exchangeType+`"], token_exchange: {providers: [globex], create: true}}
   - {id: phone, redirect_uris: [https://app.example.com/callback], grants: ["`+exchangeType+`"], token_exchange: {providers: [globex]}}
+  - {id: asking, `+has+`, first_party: false, grants: ["`+exchangeType+`"], token_exchange: {apps: [web], providers: [globex]}}
   - {id: solo, `+has+`, grants: [authorization_code, "`+exchangeType+`"]}
   - {id: shown, `+has+`, grants: [authorization_code, "`+exchangeType+`"], certificate_bound: true}
 `+issuerApps(has), 1)
@@ -101,6 +103,7 @@ func subjectRows() []row {
 		}),
 		swapsBy("P-133", "of another app, by an app that may exchange its own alone", bad, "invalid_request", soloApp, func(_ *trial, a tokenAnswer) (string, url.Values) { return a.Access, nil }),
 		swapsBy("P-77", "by an app without the grant", bad, "unauthorized_client", unregister, func(_ *trial, a tokenAnswer) (string, url.Values) { return a.Access, nil }),
+		swapsBy("P-77", "by somebody else's app, which has to ask people", bad, "unauthorized_client", askingApp, func(_ *trial, a tokenAnswer) (string, url.Values) { return a.Access, nil }),
 		swapsBy("P-136", "of a person whose provider the app may not use", bad, "invalid_grant", narrowApp, func(w *trial, _ tokenAnswer) (string, url.Values) {
 			return w.redeem(webApp, w.browser().signInFor(webApp, "ann", url.Values{"scope": {allScopes}, "resource": {ordersAPI}}), nil).Access, nil
 		}),
