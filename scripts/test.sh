@@ -17,7 +17,7 @@ step() {
 
 step "what the tests need" scripts/test-setup.sh
 step "gofmt and go vet" scripts/check.sh
-step "go test -race" go test -race ./...
+step "go test -race" go test -race -timeout 20m ./...
 step "build" go build -o bin/signet ./cmd/signet
 step "browser and peers" scripts/e2e.sh
 echo "== all passed, $((SECONDS - begun)) s"

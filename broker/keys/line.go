@@ -7,7 +7,6 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -57,7 +56,7 @@ func purpose(r Record) string { return "key|" + r.Use + "|" + r.Alg + "|" + r.ID
 // make creates a key of a line.
 func (r *Ring) make(l line, seq int64, active time.Time) (Record, error) {
 	rec := Record{ID: rand.Text(), Use: l.use, Alg: l.alg, Seq: seq, Active: active, Created: r.now()}
-	m, err := generate(&rec)
+	m, err := generate(&rec, r.schedule)
 	if err != nil {
 		return rec, fmt.Errorf("make a %s key: %w", l.alg, err)
 	}
@@ -69,7 +68,7 @@ func (r *Ring) make(l line, seq int64, active time.Time) (Record, error) {
 	return rec, err
 }
 
-func generate(rec *Record) (m material, err error) {
+func generate(rec *Record, s Schedule) (m material, err error) {
 	var private crypto.Signer
 	switch rec.Alg {
 	case "A256GCM", "HS256":
@@ -77,7 +76,7 @@ func generate(rec *Record) (m material, err error) {
 		_, err = rand.Read(m.Secret)
 		return m, err
 	case "RS256", "PS256":
-		private, err = rsa.GenerateKey(rand.Reader, 2048)
+		private, err = s.newRSA()
 	case "ES256":
 		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case "EdDSA":

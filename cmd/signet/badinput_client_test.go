@@ -53,7 +53,7 @@ func clientRows() []row {
 			f.Set("client_id", webApp)
 		}),
 	}
-	for _, g := range []string{"password", "implicit", "urn:ietf:params:oauth:grant-type:token-exchange", "urn:ietf:params:oauth:grant-type:device_code", "AUTHORIZATION_CODE"} {
+	for _, g := range []string{"password", "implicit", "urn:ietf:params:oauth:grant-type:saml2-bearer", "urn:openid:params:grant-type:ciba", "AUTHORIZATION_CODE"} {
 		rows = append(rows, calls("P-78", "grant "+g, http.StatusBadRequest, "unsupported_grant_type", func(_ *http.Request, f url.Values) {
 			f.Set("grant_type", g)
 			f.Set("username", "ann")

@@ -88,6 +88,7 @@ func newWorld(t testing.TB, edit ...func(string) string) *world {
 // newWorldOn starts one whose broker goes out by out, e.g. into an idptest.Internet.
 func newWorldOn(t testing.TB, out egress.Options, edit ...func(string) string) *world {
 	t.Helper()
+	lendAnew()
 	w := &world{t: t, dir: t.TempDir(), log: &logBuffer{}, out: out}
 	w.globex = w.oidc("Globex")
 	w.hooli = w.oidc("Hooli")

@@ -191,7 +191,7 @@ func run(t *testing.T, b *bench, rows []logoutRow, l *providers.Logout, honest f
 				row.alter(b, m)
 				start := time.Now()
 				out, err := b.p.ReceiveLogout(t.Context(), send(t, m), l)
-				if took := time.Since(start); took > 2*time.Second {
+				if took := time.Since(start); took > 10*time.Second {
 					t.Errorf("took %s", took)
 				}
 				wantReason(t, err, row.reason)
