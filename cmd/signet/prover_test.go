@@ -9,11 +9,14 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"math/big"
 	"net/http"
 	"net/url"
+	"os"
 	"sync"
 
 	"github.com/go-jose/go-jose/v4"
@@ -51,7 +54,13 @@ var provers = sync.OnceValue(func() map[string]prover {
 	all["PS256"], all["RS256"] = prover{"PS256", must(rsa2048, err)}, prover{"RS256", must(rsa2048, err)}
 	rsa1024, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // too small on purpose
 	all["RSA-1024"] = prover{"PS256", must(rsa1024, err)}
-	rsa4160, err := rsa.GenerateKey(rand.Reader, 4160)
+	// Too large on purpose, and kept in a file: making one takes up to a minute. It guards nothing.
+	text, err := os.ReadFile("testdata/rsa4160.pem")
+	if err != nil {
+		panic(err)
+	}
+	block, _ := pem.Decode(text)
+	rsa4160, err := x509.ParsePKCS1PrivateKey(block.Bytes)
 	all["RSA-4160"] = prover{"PS256", must(rsa4160, err)}
 	return all
 })
