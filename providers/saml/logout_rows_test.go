@@ -191,7 +191,7 @@ func run(t *testing.T, b *bench, rows []logoutRow, l *providers.Logout, honest f
 				row.alter(b, m)
 				start := time.Now()
 				out, err := b.p.ReceiveLogout(t.Context(), send(t, m), l)
-				if took := time.Since(start); took > 10*time.Second {
+				if took := time.Since(start); took > 10*time.Second && !raceEnabled { // a bomb that goes off takes minutes
 					t.Errorf("took %s", took)
 				}
 				wantReason(t, err, row.reason)
