@@ -1,9 +1,7 @@
 package oauth2
 
 import (
-	"crypto/x509"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,7 +50,7 @@ func (c *Config) Check() []providers.Fault {
 	}
 	add("authorization_url", endpointProblem(c.AuthorizationURL))
 	if c.CAFile != "" {
-		_, problem := readRoots(c.CAFile)
+		_, problem := egress.ReadRoots(c.CAFile)
 		add("ca_file", problem)
 	}
 	if c.ClientID == "" {
@@ -95,17 +93,4 @@ func endpointProblem(endpoint string) string {
 		return ""
 	}
 	return "must be https (http only on this machine)"
-}
-
-// readRoots reads certificate authorities, or says what is wrong with their file.
-func readRoots(name string) (*x509.CertPool, string) {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, "cannot be read: " + err.Error()
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(text) {
-		return nil, "has no certificate in PEM form"
-	}
-	return roots, ""
 }

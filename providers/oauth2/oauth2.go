@@ -20,6 +20,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/signet-broker/signet/internal/authcode"
+	"github.com/signet-broker/signet/internal/egress"
 	"github.com/signet-broker/signet/providers"
 )
 
@@ -76,7 +77,7 @@ type provider struct {
 // Open makes a provider of a checked configuration. A preset says in o what is special about its upstream.
 func Open(env providers.Env, c Config, o Options) (providers.Provider, error) {
 	if c.CAFile != "" {
-		roots, problem := readRoots(c.CAFile)
+		roots, problem := egress.ReadRoots(c.CAFile)
 		if problem != "" {
 			return nil, fmt.Errorf("ca_file %s", problem)
 		}

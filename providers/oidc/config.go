@@ -1,9 +1,7 @@
 package oidc
 
 import (
-	"crypto/x509"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -105,7 +103,7 @@ func (c *Config) Check() []providers.Fault {
 		}
 	}
 	if c.CAFile != "" {
-		if _, problem := readRoots(c.CAFile); problem != "" {
+		if _, problem := egress.ReadRoots(c.CAFile); problem != "" {
 			add("ca_file", problem)
 		}
 	}
@@ -169,17 +167,4 @@ func issuerProblem(issuer string) string {
 		return ""
 	}
 	return "must be https (http only on this machine)"
-}
-
-// readRoots reads certificate authorities, or says what is wrong with their file.
-func readRoots(name string) (*x509.CertPool, string) {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, "cannot be read: " + err.Error()
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(text) {
-		return nil, "has no certificate in PEM form"
-	}
-	return roots, ""
 }

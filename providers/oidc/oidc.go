@@ -19,6 +19,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/signet-broker/signet/internal/authcode"
+	"github.com/signet-broker/signet/internal/egress"
 	"github.com/signet-broker/signet/internal/jwks"
 	"github.com/signet-broker/signet/providers"
 )
@@ -89,7 +90,7 @@ type provider struct {
 // Open makes a provider of a checked configuration. A preset says in o what is special about its upstream.
 func Open(env providers.Env, c Config, o Options) (providers.Provider, error) {
 	if c.CAFile != "" {
-		roots, problem := readRoots(c.CAFile)
+		roots, problem := egress.ReadRoots(c.CAFile)
 		if problem != "" {
 			return nil, errors.New("ca_file " + problem)
 		}
