@@ -142,7 +142,7 @@ func short(d time.Duration) string {
 var (
 	appID      = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,64}$`)
 	providerID = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
-	domainName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	dnsLabel   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 	signing    = []string{"RS256", "ES256", "EdDSA", "PS256"}
 )
 
@@ -193,6 +193,16 @@ func (k *checker) unique(at map[string]string, key, name, id string, pattern *re
 	}
 }
 
+// isDomain tells whether s is a domain name in lower case (RFC 1123 §2.1).
+func isDomain(s string) bool {
+	for label := range strings.SplitSeq(s, ".") {
+		if len(label) > 63 || !dnsLabel.MatchString(label) {
+			return false
+		}
+	}
+	return len(s) <= 253
+}
+
 // DomainProblem says what is wrong with an e-mail domain; "" for nothing.
 func DomainProblem(domain string) string {
 	switch {
@@ -200,7 +210,7 @@ func DomainProblem(domain string) string {
 		return "must be a domain alone, what stands after the @"
 	case strings.ToLower(domain) != domain:
 		return "must be in lower case"
-	case len(domain) > 253 || !domainName.MatchString(domain):
+	case !isDomain(domain):
 		return "is no domain name such as example.com"
 	}
 	return ""

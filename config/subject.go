@@ -66,5 +66,5 @@ func hostsOf(uris []string) (hosts []string) {
 
 func isHost(s string) bool {
 	_, err := netip.ParseAddr(s)
-	return err == nil || len(s) <= 253 && domainName.MatchString(s)
+	return err == nil || isDomain(s)
 }

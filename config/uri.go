@@ -112,7 +112,7 @@ func addressProblem(text string) string {
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
 		return "needs a port from 0 to 65535"
 	}
-	if _, err := netip.ParseAddr(host); err != nil && host != "" && !domainName.MatchString(strings.ToLower(host)) {
+	if _, err := netip.ParseAddr(host); err != nil && host != "" && !isDomain(strings.ToLower(host)) {
 		return "has a host that is no IP address and no name"
 	}
 	return ""

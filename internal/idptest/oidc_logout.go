@@ -44,7 +44,7 @@ var LogoutRows = []OIDCRow{
 	{Row: Row{ID: "R-101", Name: "logout token by nobody's key", Reason: "sig"}, Sign: signedBy(attackerKey, nil)},
 	{Row: Row{ID: "R-101", Name: "logout token by a key that is its own", Reason: "sig"},
 		Sign: signedBy(attackerKey, func(_ *OIDC, h map[string]any) { h["jwk"] = attackerKey().public() })},
-	{Row: Row{ID: "R-101", Name: "logout token of 1 MB", Reason: "malformed"}, Claims: setClaim("pad", long(1<<20))},
+	{Row: Row{ID: "R-101", Name: "logout token of 1 MB", Reason: "malformed"}, Claims: padded(1 << 20)},
 	{Row: Row{ID: "R-102", Name: "logout token without events", Reason: "events"}, Claims: dropClaim("events")},
 	{Row: Row{ID: "R-102", Name: "logout token of another event", Reason: "events"}, Claims: setEvents(map[string]any{"http://schemas.openid.net/event/other": map[string]any{}})},
 	{Row: Row{ID: "R-102", Name: "logout token whose event is true", Reason: "events"}, Claims: setEvents(map[string]any{logoutEvent: true})},

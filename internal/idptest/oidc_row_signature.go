@@ -18,6 +18,11 @@ import (
 
 func long(n int) string { return strings.Repeat("x", n) }
 
+// padded adds a claim of n bytes. It is made when it is sent: the demo has this package in the broker's binary.
+func padded(n int) func(f *OIDC, claims map[string]any) {
+	return func(f *OIDC, claims map[string]any) { setClaim("pad", long(n))(f, claims) }
+}
+
 // attackerKey is nobody's whom the upstream publishes.
 var attackerKey = sync.OnceValue(newSigningKey)
 
@@ -170,5 +175,5 @@ var oidcSignatureRows = []OIDCRow{
 			token, _ := jwe.CompactSerialize()
 			return token
 		}},
-	{Row: Row{ID: "R-57", Name: "ID token of 1 MB", Reason: "malformed"}, Claims: setClaim("pad", long(700_000))},
+	{Row: Row{ID: "R-57", Name: "ID token of 1 MB", Reason: "malformed"}, Claims: padded(700_000)},
 }

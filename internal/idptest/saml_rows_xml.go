@@ -104,8 +104,8 @@ var samlReading = []SAMLRow{
 // samlSizes is XML that costs.
 var samlSizes = []SAMLRow{
 	fast(refused("S-77", "50,000 deep", "wrong_type", func(a *Answer) { a.send(many("<a>", 50_000) + many("</a>", 50_000)) })),
-	fast(refused("S-77b", "50,000 deep inside a Response", "malformed", extension(many("<a>", 50_000)+many("</a>", 50_000)))),
-	fast(refused("S-78", "100,000 siblings", "malformed", extension(many("<a/>", 100_000)))),
+	fast(refused("S-77b", "50,000 deep inside a Response", "malformed", func(a *Answer) { extension(many("<a>", 50_000) + many("</a>", 50_000))(a) })),
+	fast(refused("S-78", "100,000 siblings", "malformed", func(a *Answer) { extension(many("<a/>", 100_000))(a) })),
 	fast(refused("S-79", "40,000 namespace declarations", "malformed", func(a *Answer) {
 		var b strings.Builder
 		for i := range 40_000 {
