@@ -101,7 +101,7 @@ func (b *Broker) session(l *Login, u User, v Visitor) (Session, string) {
 		authTime = now
 	}
 	s := Session{
-		ID: rand.Text(), Hash: hash[:], User: u.ID, Provider: l.Provider, Subject: l.Identity.Subject, Upstream: l.Identity.Session,
+		ID: NewID(now), Hash: hash[:], User: u.ID, Provider: l.Provider, Subject: l.Identity.Subject, Upstream: l.Identity.Session,
 		Handle: cmp.Or(l.Identity.Handle, l.Identity.Subject), Memory: l.Identity.Memory,
 		AuthTime: authTime, AMR: l.Identity.AMR, ACR: l.Identity.ACR,
 		Created: now, Seen: now, Idle: now.Add(b.Sessions.Idle), Ends: now.Add(b.Sessions.Absolute),

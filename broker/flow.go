@@ -3,7 +3,6 @@ package broker
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,7 +18,7 @@ func (b *Broker) Start(ctx context.Context, l Login, v Visitor) (Turn, error) {
 	if app == nil {
 		return Turn{}, providers.Refuse("unknown_app", "app %q", l.App)
 	}
-	l.ID, l.Version, l.Stage = rand.Text(), 1, Choosing
+	l.ID, l.Version, l.Stage = NewID(b.Now()), 1, Choosing
 	l.Browser, l.Addr, l.Expires = v.Browser, addr(v), b.Now().Add(LoginLifetime)
 	if b.satisfied(&l, app, v) {
 		ask, err := b.mustAsk(ctx, &l, app, v.User, false)

@@ -3,7 +3,6 @@ package broker
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 
@@ -59,7 +58,7 @@ func (b *Broker) readUnsolicited(ctx context.Context, p *Provider, id string, r 
 	}
 	// It belongs to no browser, so that nothing but Offer can go on with it.
 	l := Login{
-		ID: rand.Text(), Version: 1, Stage: Offered, Expires: b.Now().Add(AttemptLifetime),
+		ID: NewID(b.Now()), Version: 1, Stage: Offered, Expires: b.Now().Add(AttemptLifetime),
 		App: app, Provider: p.ID, Identity: &done.Identity,
 	}
 	_, err = b.offered(ctx, &l)

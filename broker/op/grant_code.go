@@ -88,7 +88,7 @@ func proves(verifier, challenge string) bool {
 
 func (g *CodeGrant) authorization(app *broker.App, a broker.Artifact, user broker.User, c code) token.Authorization {
 	now := g.Now()
-	f := token.Start(rand.Text(), app, c.Scope, now, longest(g.APIs, app, c.Resources))
+	f := token.Start(broker.NewID(now), app, c.Scope, now, longest(g.APIs, app, c.Resources))
 	f.User, f.Session, f.Provider = a.User, a.Session, a.Provider
 	f.AuthTime, f.AMR, f.ACR = time.Unix(c.Auth.Time, 0), c.Auth.AMR, c.Auth.ACR
 	return token.Authorization{

@@ -69,7 +69,7 @@ func (g *DeviceGrant) authorization(app *broker.App, d broker.Device, user broke
 		return token.Authorization{}, fmt.Errorf("device: %w", err)
 	}
 	now := g.Devices.Provider.Now()
-	f := token.Start(rand.Text(), app, a.Scope, now, longest(g.Devices.Provider.APIs, app, a.Resources))
+	f := token.Start(broker.NewID(now), app, a.Scope, now, longest(g.Devices.Provider.APIs, app, a.Resources))
 	f.User, f.Provider = d.User, d.Provider
 	f.AuthTime, f.AMR, f.ACR = time.Unix(a.Auth.Time, 0), a.Auth.AMR, a.Auth.ACR
 	return token.Authorization{

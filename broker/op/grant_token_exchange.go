@@ -3,7 +3,6 @@ package op
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -99,7 +98,7 @@ func (g *TokenExchangeGrant) access(ctx context.Context, app *broker.App, x exch
 	}
 	a.Resources = []string{to}
 	f := in.Family
-	f.Parent, f.ID = cmp.Or(f.Parent, f.ID), rand.Text()
+	f.Parent, f.ID = cmp.Or(f.Parent, f.ID), broker.NewID(p.Now())
 	a.Family = p.brief(f, app, scope, in.Expires)
 	a.Commit = func(ctx context.Context) error {
 		err := p.Store.Begin(ctx, a.Family, p.issued(ctx, a.Family, "exchanged a token of "+in.App))

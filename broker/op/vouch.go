@@ -31,7 +31,7 @@ func (p *Provider) admit(ctx context.Context, app *broker.App, v vouching) (toke
 	if v.ends.IsZero() {
 		v.ends = p.Now().Add(longest(p.APIs, app, own.ids))
 	}
-	f := token.Family{ID: rand.Text(), User: a.User.ID, Provider: v.provider, AuthTime: v.identity.AuthTime, AMR: v.identity.AMR, ACR: v.identity.ACR}
+	f := token.Family{ID: broker.NewID(p.Now()), User: a.User.ID, Provider: v.provider, AuthTime: v.identity.AuthTime, AMR: v.identity.AMR, ACR: v.identity.ACR}
 	a.Family = p.brief(f, app, append(token.Granted(v.scope), own.scope...), v.ends)
 	a.Commit = func(ctx context.Context) error {
 		e := p.issued(ctx, a.Family, v.how)
