@@ -97,7 +97,7 @@ func forget(l *Login) {
 
 func attempt(l *Login) providers.Attempt {
 	return providers.Attempt{
-		ID: l.ID, State: l.State, LoginHint: l.LoginHint, SelectUser: l.SelectUser, Locales: l.Locales, Begun: l.Begun,
+		ID: l.ID, State: l.State, LoginHint: l.LoginHint, SelectUser: l.SelectUser, ACR: l.ACR, Locales: l.Locales, Begun: l.Begun,
 		ForceLogin: l.ForceLogin || l.HasMaxAge && l.MaxAge == 0, MaxAge: l.MaxAge,
 	}
 }

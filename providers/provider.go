@@ -40,6 +40,7 @@ type Attempt struct {
 	ForceLogin bool          // the person must sign in again upstream, a session there is not enough
 	MaxAge     time.Duration // how old the authentication may be at most; 0: any age
 	SelectUser bool          // the person must get the chance to choose another account upstream
+	ACR        []string      // authentication contexts that the app would like, best first; a wish
 	Locales    []string      // the person's languages, best first, as BCP 47 tags
 	Begun      time.Time     // when Begin was called
 }

@@ -47,7 +47,7 @@ func (p *provider) Begin(ctx context.Context, a *providers.Attempt) (providers.N
 		return nil, providers.AsError(fmt.Errorf("remember attempt: %w", err))
 	}
 	p.keys.Warm(ctx)
-	options := append(p.wishes(a), gooidc.Nonce(mem.Nonce))
+	options := append(p.wishes(a, m), gooidc.Nonce(mem.Nonce))
 	if !p.options.NoPKCE {
 		options = append(options, oauth2.S256ChallengeOption(mem.Verifier))
 	}
@@ -56,7 +56,7 @@ func (p *provider) Begin(ctx context.Context, a *providers.Attempt) (providers.N
 
 // wishes are the parameters by which the attempt and the configuration shape the login (OpenID Connect Core
 // 1.0, section 3.1.2.1).
-func (p *provider) wishes(a *providers.Attempt) []oauth2.AuthCodeOption {
+func (p *provider) wishes(a *providers.Attempt, m *metadata) []oauth2.AuthCodeOption {
 	options := make([]oauth2.AuthCodeOption, 0, 8+len(p.conf.Params))
 	set := func(name, value string) {
 		if value != "" {
@@ -78,7 +78,7 @@ func (p *provider) wishes(a *providers.Attempt) []oauth2.AuthCodeOption {
 		prompt = with(prompt, "select_account")
 	}
 	set("prompt", strings.Join(prompt, " "))
-	set("acr_values", strings.Join(p.conf.ACRValues, " "))
+	set("acr_values", strings.Join(p.contexts(a, m), " "))
 	set("ui_locales", strings.Join(a.Locales[:min(len(a.Locales), 5)], " "))
 	if len(a.LoginHint) <= 320 {
 		set("login_hint", a.LoginHint)
@@ -87,6 +87,22 @@ func (p *provider) wishes(a *providers.Attempt) []oauth2.AuthCodeOption {
 		set(name, value)
 	}
 	return options
+}
+
+// contexts are the authentication contexts that the upstream is asked for: those that the configuration insists
+// on, or what the app would like of those that the upstream says it knows. Some refuse a login for a value that
+// is none of theirs.
+func (p *provider) contexts(a *providers.Attempt, m *metadata) []string {
+	if len(p.conf.ACRValues) > 0 {
+		return p.conf.ACRValues
+	}
+	var known []string
+	for _, acr := range a.ACR {
+		if slices.Contains(m.ACRValues, acr) {
+			known = append(known, acr)
+		}
+	}
+	return known
 }
 
 // maxAge is how old the authentication may be, by the attempt and the configuration; 0: any age.

@@ -26,6 +26,7 @@ type metadata struct {
 	EndSessionURL string   `json:"end_session_endpoint"`
 	TokenAuth     []string `json:"token_endpoint_auth_methods_supported"`
 	TokenAlgs     []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	ACRValues     []string `json:"acr_values_supported"`
 	IssParam      bool     `json:"authorization_response_iss_parameter_supported"`
 
 	client oauth2.Config // made of the above

@@ -178,6 +178,36 @@ func TestBeginSendsWhatTheAttemptWants(t *testing.T) {
 	}
 }
 
+// What an app would like goes to an upstream that knows it, and nothing else: some refuse a login for it. What the
+// configuration insists on goes alone.
+func TestBeginAsksForTheContextsThatTheUpstreamKnows(t *testing.T) {
+	f := upstream(t, time.Now)
+	f.Misbehave(&idptest.OIDCRow{Discovery: func(_ *idptest.OIDC, doc map[string]any) { doc["acr_values_supported"] = []string{"mfa", "phr"} }})
+	for _, c := range []struct {
+		configured, asked []string
+		want              string
+	}{
+		{nil, []string{"phr", "gold", "mfa"}, "phr mfa"},
+		{nil, []string{"gold"}, ""},
+		{[]string{"urn:own"}, []string{"phr"}, "urn:own"},
+	} {
+		p := openFor(t, f, time.Now, func(conf *Config) { conf.ACRValues = c.configured })
+		a := providertest.Attempt()
+		a.ACR = c.asked
+		next, err := p.Begin(t.Context(), &a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := url.Parse(next.(providers.Redirect).URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := u.Query().Get("acr_values"); got != c.want {
+			t.Errorf("configured %v, asked %v: acr_values = %q, want %q", c.configured, c.asked, got, c.want)
+		}
+	}
+}
+
 // An upstream session is not enough where the person must sign in again.
 func TestForcedLoginRefusesAnOldAuthentication(t *testing.T) {
 	f := upstream(t, time.Now)
