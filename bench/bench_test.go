@@ -6,8 +6,12 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/signet-broker/signet/internal/idptest"
 )
 
 // serveUpstream runs the upstream in this process, behind wrap.
@@ -65,6 +69,34 @@ func TestFailuresAreCounted(t *testing.T) {
 	}
 	if f := figures[0]; f.Failed == 0 || f.Count == 0 || f.FirstFailure == "" {
 		t.Errorf("figure %+v, want some failures", f)
+	}
+}
+
+// Every phase is something that Signet does, and every way it ends is looked at.
+func TestSignetDoesEveryPhase(t *testing.T) {
+	// Not by build: with its flags nothing is there yet from compiling the tests.
+	bin := filepath.Join(t.TempDir(), "signet")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "github.com/signet-broker/signet/cmd/signet").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	u := serveUpstream(t, "ES256", asItIs)
+	saml, err := idptest.StartSAML(idptest.SAMLOptions{SignIn: "peter"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { saml.Close() })
+	b := bed{dir: t.TempDir(), bin: bin, upstream: u.issuer, metadata: saml.EntityID}
+	s, err := b.measure(t.Context(), sqlite, load{browsers: 2, duration: 100 * time.Millisecond, phases: ofSignet, devices: 50})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Figures) != 2*len(ofSignet) || s.Requests != loginRequests || *s.Ready <= 0 {
+		t.Errorf("%d figures, %d requests a login, ready after %v ms", len(s.Figures), s.Requests, *s.Ready)
+	}
+	for _, f := range s.Figures {
+		if f.Count == 0 || f.Failed != 0 {
+			t.Errorf("%+v", f)
+		}
 	}
 }
 

@@ -5,25 +5,15 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"strings"
 )
 
 // maxHops is how many requests a login may take before it is called a loop.
 const maxHops = 25
-
-// tokens is what an app gets.
-type tokens struct {
-	Access  string `json:"access_token"`
-	ID      string `json:"id_token"`
-	Refresh string `json:"refresh_token"`
-}
 
 // browser is a fresh browser with one login in it, and the app that it belongs to.
 type browser struct {
@@ -34,15 +24,23 @@ type browser struct {
 	requests int // to the issuer, the app's included
 }
 
-// login signs somebody in, from the app's redirect to its tokens. It returns how many requests the issuer got.
-func (i *issuer) login(ctx context.Context) (tokens, int, error) {
+// newBrowser returns a browser that was never anywhere before.
+func (i *issuer) newBrowser() (*browser, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
-		return tokens{}, 0, err
+		return nil, err
 	}
-	b := &browser{
+	return &browser{
 		issuer: i, state: rand.Text(), verifier: rand.Text() + rand.Text(),
 		client: &http.Client{Transport: i.transport, Jar: jar, Timeout: timeout, CheckRedirect: stay},
+	}, nil
+}
+
+// login signs somebody in, from the app's redirect to its tokens. It returns how many requests the issuer got.
+func (i *issuer) login(ctx context.Context) (tokens, int, error) {
+	b, err := i.newBrowser()
+	if err != nil {
+		return tokens{}, 0, err
 	}
 	code, err := b.walk(ctx)
 	if err != nil {
@@ -57,7 +55,13 @@ func (i *issuer) login(ctx context.Context) (tokens, int, error) {
 
 // walk goes from page to page until the browser is sent to the app, and returns the code it brings.
 func (b *browser) walk(ctx context.Context) (code string, err error) {
-	req, err := http.NewRequestWithContext(ctx, "GET", b.authorize+"?"+b.request().Encode(), nil)
+	q := b.request()
+	if b.pushes {
+		if q, err = b.push(ctx, q); err != nil {
+			return "", err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, "GET", b.authorize+"?"+q.Encode(), nil)
 	for range maxHops {
 		if err != nil {
 			return "", err
@@ -84,6 +88,18 @@ func (b *browser) request() url.Values {
 	return q
 }
 
+// push has the app push what it asks for, and returns what its browser brings instead.
+func (b *browser) push(ctx context.Context, q url.Values) (url.Values, error) {
+	b.requests++
+	var pushed struct {
+		URI string `json:"request_uri"`
+	}
+	err := b.post(ctx, b.pushing, q, elsewhere(), &pushed)
+	return url.Values{"client_id": {b.ClientID}, "request_uri": {pushed.URI}}, err
+}
+
+var errNoForm = errors.New("a page without a form")
+
 // follow sends one request and returns the one that its answer leads to.
 func (b *browser) follow(ctx context.Context, req *http.Request) (*http.Request, error) {
 	if req.URL.Host == b.host {
@@ -105,7 +121,7 @@ func (b *browser) follow(ctx context.Context, req *http.Request) (*http.Request,
 	}
 	f, ok := firstForm(body)
 	if !ok {
-		return nil, fmt.Errorf("%s %s: a page without a form: %.300s", req.Method, req.URL.Path, body)
+		return nil, fmt.Errorf("%s %s: %w: %.300s", req.Method, req.URL.Path, errNoForm, body)
 	}
 	return f.submit(ctx, req.URL, b.Fill)
 }
@@ -130,59 +146,4 @@ func sameEndpoint(u *url.URL, redirect string) bool {
 	bare := *u
 	bare.RawQuery, bare.Fragment = "", ""
 	return bare.String() == redirect
-}
-
-// redeem asks the token endpoint.
-func (i *issuer) redeem(ctx context.Context, form url.Values) (t tokens, err error) {
-	if i.SecretInForm {
-		form.Set("client_id", i.ClientID)
-		form.Set("client_secret", i.Secret)
-	}
-	req, err := http.NewRequestWithContext(ctx, "POST", i.token, strings.NewReader(form.Encode()))
-	if err != nil {
-		return t, err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if !i.SecretInForm {
-		req.SetBasicAuth(url.QueryEscape(i.ClientID), url.QueryEscape(i.Secret))
-	}
-	body, err := i.send(req)
-	if err != nil {
-		return t, err
-	}
-	if err := json.Unmarshal(body, &t); err != nil {
-		return t, fmt.Errorf("token endpoint: %w", err)
-	}
-	return t, nil
-}
-
-// get fetches a URL of the issuer, with an access token unless that is "".
-func (i *issuer) get(ctx context.Context, u, bearer string) error {
-	req, err := http.NewRequestWithContext(ctx, "GET", u, nil)
-	if err != nil {
-		return err
-	}
-	if bearer != "" {
-		req.Header.Set("Authorization", "Bearer "+bearer)
-	}
-	_, err = i.send(req)
-	return err
-}
-
-func (i *issuer) send(req *http.Request) ([]byte, error) {
-	resp, err := i.client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	body, err := read(resp)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s %s: %s: %.300s", req.Method, req.URL.Path, resp.Status, body)
-	}
-	return body, err
-}
-
-// read reads the whole answer, so that its connection is used again.
-func read(resp *http.Response) ([]byte, error) {
-	defer resp.Body.Close()
-	return io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 }

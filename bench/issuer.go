@@ -27,12 +27,19 @@ type issuer struct {
 	Authorize    url.Values // more parameters of the authorization request
 	SAML         url.Values // the same for a sign-in at a SAML identity provider; nil: there is none
 	Fill         url.Values // what is typed into the fields of forms
+	Public       string     // an app without a secret, for what such apps do; "": the same app does it
 
-	host                         string
-	authorize, token, info, keys string
-	verifier                     *oidc.IDTokenVerifier
-	transport                    *http.Transport
-	client                       *http.Client // the app's: no cookies, no redirects
+	host                            string
+	authorize, token, info, keys    string
+	introspection, pushing, devices string // "" where the issuer has none
+	verifier                        *oidc.IDTokenVerifier
+	transport                       *http.Transport
+	client                          *http.Client // the app's: no cookies, no redirects
+
+	waiting int // devices, while their questions are measured
+
+	pushes bool    // authorization requests go by the back way first (RFC 9126)
+	prover *prover // what the app proves with at the token endpoint; nil: it does not
 }
 
 // timeout bounds one request. One that takes longer has failed.
@@ -48,12 +55,16 @@ func (i *issuer) discover(ctx context.Context) error {
 		return fmt.Errorf("discovery: %w", err)
 	}
 	var metadata struct {
-		JWKS string `json:"jwks_uri"`
+		JWKS          string `json:"jwks_uri"`
+		Introspection string `json:"introspection_endpoint"`
+		Pushing       string `json:"pushed_authorization_request_endpoint"`
+		Devices       string `json:"device_authorization_endpoint"`
 	}
 	if err := p.Claims(&metadata); err != nil {
 		return fmt.Errorf("discovery: %w", err)
 	}
 	i.authorize, i.token, i.info, i.keys = p.Endpoint().AuthURL, p.Endpoint().TokenURL, p.UserInfoEndpoint(), metadata.JWKS
+	i.introspection, i.pushing, i.devices = metadata.Introspection, metadata.Pushing, metadata.Devices
 	u, err := url.Parse(i.authorize)
 	if err != nil {
 		return fmt.Errorf("discovery: %w", err)

@@ -7,8 +7,8 @@
 // The figure that counts is the broker's own CPU time for one operation, in units of one RSA-2048 signature
 // measured in the same run: it means the same on every machine, and on a busy one, where a rate does not.
 //
-// Read in this order: signet.go and issuer.go (what is measured), phase.go (how), browser.go (one login),
-// process.go (what it cost), report.go, target.go; upstream.go is the other side.
+// Read in this order: signet.go and issuer.go (what is measured), operation.go, device.go, browser.go and app.go (what is
+// done), phase.go (how), process.go (what it cost), report.go, target.go; upstream.go is the other side.
 package main
 
 import (
@@ -18,7 +18,6 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -59,13 +58,22 @@ type options struct {
 	pid    int
 }
 
+// The phases, in the order that they are measured in.
+var (
+	ofSignet = []string{
+		"login", "saml", "par", "device", "device_poll", "refresh", "dpop_refresh", "client_credentials", "introspection", "userinfo", "jwks",
+	}
+	ofAnybody = []string{"login", "refresh", "userinfo", "jwks"} // what every issuer can do
+)
+
 func parse(args []string) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("bench", flag.ExitOnError)
-	fs.DurationVar(&o.load.duration, "duration", 8*time.Second, "how long each phase is measured")
-	fs.DurationVar(&o.load.warmup, "warmup", 2*time.Second, "how long each phase runs before that")
+	fs.DurationVar(&o.load.duration, "duration", 6*time.Second, "how long each phase is measured")
+	fs.DurationVar(&o.load.warmup, "warmup", time.Second, "how long each phase runs before that")
 	fs.IntVar(&o.load.browsers, "browsers", 8, "browsers at once")
-	phases := fs.String("phases", "login,saml,refresh,userinfo,jwks", "what is measured, in this order; saml is left out with -issuer")
+	fs.IntVar(&o.load.devices, "devices", 2000, "devices that wait in phase device_poll")
+	phases := fs.String("phases", "", "what is measured, in this order; else "+strings.Join(ofSignet, ",")+", or with -issuer "+strings.Join(ofAnybody, ","))
 	fs.StringVar(&o.json, "json", "", "also write the figures to this file, as JSON")
 	fs.StringVar(&o.only, "only", "", "sqlite or postgres; else both")
 	fs.StringVar(&o.bin, "bin", "", "measure this signet binary; else one is built")
@@ -83,17 +91,21 @@ func parse(args []string) (options, error) {
 	fs.Parse(args)
 
 	var err error
-	o.load.phases = strings.Split(*phases, ",")
-	if o.issuer.URL != "" {
-		o.load.phases = slices.DeleteFunc(o.load.phases, func(name string) bool { return name == "saml" })
+	switch {
+	case *phases != "":
+		o.load.phases = strings.Split(*phases, ",")
+	case o.issuer.URL != "":
+		o.load.phases = ofAnybody
+	default:
+		o.load.phases = ofSignet
 	}
 	switch {
 	case fs.NArg() > 0:
 		return o, fmt.Errorf("what is %q?", fs.Arg(0))
 	case o.only != "" && o.only != sqlite && o.only != postgres:
 		return o, fmt.Errorf("-only is %s or %s", sqlite, postgres)
-	case o.load.browsers < 1 || o.load.duration <= 0:
-		return o, fmt.Errorf("-browsers and -duration are more than 0")
+	case o.load.browsers < 1 || o.load.devices < 1 || o.load.duration <= 0:
+		return o, fmt.Errorf("-browsers, -devices and -duration are more than 0")
 	}
 	if o.issuer.Authorize, err = url.ParseQuery(*authorize); err != nil {
 		return o, fmt.Errorf("-authorize: %w", err)

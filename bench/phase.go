@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +14,7 @@ type load struct {
 	browsers         int
 	warmup, duration time.Duration
 	phases           []string
+	devices          int // that wait while their questions are measured; each asks as often as it may
 }
 
 // Figure is what one operation was measured to be.
@@ -48,6 +47,7 @@ func measure(ctx context.Context, i *issuer, l load, pid int, alg string) (figur
 	if _, err := i.verifier.Verify(ctx, t.ID); err != nil {
 		return nil, 0, fmt.Errorf("first login: ID token: %w", err)
 	}
+	i.waiting = l.devices
 	held := make([]tokens, l.browsers)
 	for n := range held {
 		if held[n], _, err = i.login(ctx); err != nil {
@@ -55,9 +55,9 @@ func measure(ctx context.Context, i *issuer, l load, pid int, alg string) (figur
 		}
 	}
 	for _, name := range l.phases {
-		op, err := i.operation(name, held)
+		op, err := i.operation(ctx, name, held)
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, fmt.Errorf("%s: %w", name, err)
 		}
 		f, err := l.run(ctx, op, pid)
 		if err != nil {
@@ -69,54 +69,8 @@ func measure(ctx context.Context, i *issuer, l load, pid int, alg string) (figur
 	return figures, requests, nil
 }
 
-// operation returns what a browser does over and over in a phase; held has the tokens of each.
-func (i *issuer) operation(name string, held []tokens) (func(ctx context.Context, browser int) error, error) {
-	switch name {
-	case "saml":
-		if i.SAML == nil {
-			return nil, errors.New("no SAML identity provider is there")
-		}
-		saml := *i
-		saml.Authorize = i.SAML
-		return func(ctx context.Context, _ int) error {
-			_, _, err := saml.login(ctx)
-			return err
-		}, nil
-	case "login":
-		var logins atomic.Int64
-		return func(ctx context.Context, b int) error {
-			t, _, err := i.login(ctx)
-			if err != nil {
-				return err
-			}
-			held[b] = t
-			if logins.Add(1)%64 == 0 { // some, since checking costs the same processors
-				_, err = i.verifier.Verify(ctx, t.ID)
-			}
-			return err
-		}, nil
-	case "refresh":
-		return func(ctx context.Context, b int) error {
-			t, err := i.redeem(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {held[b].Refresh}})
-			if err != nil {
-				return err
-			}
-			held[b].Access = t.Access
-			if t.Refresh != "" {
-				held[b].Refresh = t.Refresh
-			}
-			return nil
-		}, nil
-	case "userinfo":
-		return func(ctx context.Context, b int) error { return i.get(ctx, i.info, held[b].Access) }, nil
-	case "jwks":
-		return func(ctx context.Context, _ int) error { return i.get(ctx, i.keys, "") }, nil
-	}
-	return nil, fmt.Errorf("no phase is called %q", name)
-}
-
 // run measures one phase.
-func (l load) run(ctx context.Context, op func(context.Context, int) error, pid int) (Figure, error) {
+func (l load) run(ctx context.Context, op operation, pid int) (Figure, error) {
 	l.drive(ctx, l.warmup, op)
 	before, err := usageOf(pid)
 	if err != nil {
@@ -166,7 +120,7 @@ type outcome struct {
 }
 
 // drive has every browser do op, over and over, until d has passed.
-func (l load) drive(ctx context.Context, d time.Duration, op func(context.Context, int) error) (all outcome) {
+func (l load) drive(ctx context.Context, d time.Duration, op operation) (all outcome) {
 	end := time.Now().Add(d)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -175,7 +129,9 @@ func (l load) drive(ctx context.Context, d time.Duration, op func(context.Contex
 			var mine outcome
 			for ctx.Err() == nil && time.Now().Before(end) {
 				start := time.Now()
-				if err := op(ctx, b); err != nil {
+				if err := op(ctx, b); errors.Is(err, errEarly) {
+					continue
+				} else if err != nil {
 					mine.failed++
 					if mine.first == nil {
 						mine.first = err

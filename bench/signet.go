@@ -134,7 +134,7 @@ func (b bed) measure(ctx context.Context, engine string, l load) (Subject, error
 	for _, alg := range []string{"RS256", "ES256"} {
 		progress("%s with %s", s.Name, alg)
 		i := &issuer{
-			URL: config.Issuer, ClientID: alg, Secret: config.Secret, Redirect: redirectURI, Scope: scope,
+			URL: config.Issuer, ClientID: alg, Public: alg + "-public", Secret: config.Secret, Redirect: redirectURI, Scope: scope,
 			Authorize: url.Values{"provider": {"corp"}}, SAML: url.Values{"provider": {"acme"}},
 		}
 		figures, requests, err := measure(ctx, i, l, p.cmd.Process.Pid, alg)
@@ -171,6 +171,7 @@ var configFile = template.Must(template.New("").Parse(`issuer: {{.Issuer}}
 listen: {{.Listen}}
 admin_listen: {{.Admin}}
 database: {{.Database}}
+trusted_proxies: [127.0.0.1]
 master_key_file: {{.Key}}
 apps:
 {{- range $alg := .Algorithms}}
@@ -179,6 +180,13 @@ apps:
     secret: {{$.Secret}}
     redirect_uris: [{{$.Redirect}}]
     providers: [corp, acme]
+    grants: [authorization_code, refresh_token, client_credentials]
+    tokens: {signing: {{$alg}}}
+  - id: {{$alg}}-public
+    name: {{$alg}} without a secret
+    redirect_uris: [{{$.Redirect}}]
+    providers: [corp]
+    grants: [authorization_code, refresh_token, "urn:ietf:params:oauth:grant-type:device_code"]
     tokens: {signing: {{$alg}}}
 {{- end}}
 providers:

@@ -21,6 +21,11 @@ var atMost = map[[2]string]float64{
 	{"login", "ES256"}:   1.0,
 	{"refresh", "RS256"}: 2.5,
 	{"refresh", "ES256"}: 0.4,
+
+	{"client_credentials", "RS256"}: 1.3,
+	{"client_credentials", "ES256"}: 0.25,
+	{"introspection", "RS256"}:      0.25,
+	{"introspection", "ES256"}:      0.25,
 }
 
 // samlAtMost is how much more CPU than an OpenID login a SAML login may take.
