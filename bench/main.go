@@ -2,6 +2,8 @@
 //
 //	go run ./bench                          Signet on SQLite and on PostgreSQL, against its targets
 //	go run ./bench -issuer URL -pid N ...   any other OpenID provider that brokers logins
+//	go run ./bench providers                Signet with 10,000 registered providers against Signet with ten
+//	go run ./bench faults                   logins while another upstream is ill against those while it is well
 //	go run ./bench upstream -addr ADDR      the upstream alone, which consents at once
 //
 // The figure that counts is the broker's own CPU time for one operation, in units of one RSA-2048 signature
@@ -9,6 +11,7 @@
 //
 // Read in this order: signet.go and issuer.go (what is measured), operation.go, device.go, browser.go and app.go (what is
 // done), phase.go (how), process.go (what it cost), report.go, target.go; upstream.go is the other side.
+// providers.go, faults.go and spread.go hold Signet against itself.
 package main
 
 import (
@@ -33,9 +36,15 @@ func main() {
 	}
 }
 
+var commands = map[string]func(ctx context.Context, args []string) error{
+	"upstream": runUpstream, "providers": runProviders, "faults": runFaults,
+}
+
 func run(ctx context.Context, args []string) error {
-	if len(args) > 0 && args[0] == "upstream" {
-		return runUpstream(ctx, args[1:])
+	if len(args) > 0 {
+		if command, ok := commands[args[0]]; ok {
+			return command(ctx, args[1:])
+		}
 	}
 	o, err := parse(args)
 	if err != nil {

@@ -1,38 +1,26 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// tick is the unit of the times in /proc/PID/stat (USER_HZ).
-const tick = 10 * time.Millisecond
-
-// usageOf reads a process's usage from /proc; 0 is no process, which has used nothing.
+// usageOf asks the system for a process's usage; 0 is no process, which has used nothing.
 func usageOf(pid int) (u usage, err error) {
 	if pid == 0 {
 		return u, nil
 	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return u, err
+	// The clock of all its threads, those included that have ended (clock_getcpuclockid(3)). Unlike /proc/PID/stat
+	// it does not count in steps of 10 ms.
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|2), &t); err != nil {
+		return u, fmt.Errorf("process %d: %w", pid, err)
 	}
-	// The second field is the command in parentheses, which may hold anything.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 13 {
-		return u, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
-	}
-	for _, s := range fields[11:13] { // utime and stime
-		ticks, err := strconv.ParseInt(s, 10, 64)
-		if err != nil {
-			return u, fmt.Errorf("/proc/%d/stat: %w", pid, err)
-		}
-		u.cpu += time.Duration(ticks) * tick
-	}
+	u.cpu = time.Duration(t.Nano())
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return u, err

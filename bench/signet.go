@@ -33,27 +33,17 @@ type bed struct {
 	dir      string
 	bin      string
 	upstream string // its issuer
+	ill      string // the issuer of one that is ill at times; "": there is none
 	metadata string // of the SAML identity provider beside it
 }
 
 // measureSignet measures Signet itself, on each database.
 func measureSignet(ctx context.Context, o options) error {
-	dir, err := os.MkdirTemp("", "signet-bench-")
+	b, done, err := newBed(ctx, o.bin, o.alg)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	b := bed{dir: dir, bin: o.bin}
-	if b.bin == "" {
-		if b.bin, err = build(ctx, dir); err != nil {
-			return err
-		}
-	}
-	var stop func()
-	if b.upstream, b.metadata, stop, err = startUpstream(ctx, o.alg); err != nil {
-		return err
-	}
-	defer stop()
+	defer done()
 	r, err := newReport(o)
 	if err != nil {
 		return err
@@ -73,6 +63,31 @@ func measureSignet(ctx context.Context, o options) error {
 	return r.save(o.json)
 }
 
+// newBed makes the folder, builds the binary unless there is one, and starts the upstream.
+func newBed(ctx context.Context, bin, alg string) (b bed, done func(), err error) {
+	b.bin = bin
+	if b.dir, err = os.MkdirTemp("", "signet-bench-"); err != nil {
+		return b, nil, err
+	}
+	if b.bin == "" {
+		b.bin, err = build(ctx, b.dir)
+	}
+	stop := func() {}
+	if err == nil {
+		b.upstream, b.metadata, stop, err = startUpstream(ctx, "-alg", alg)
+	}
+	done = func() {
+		if stop != nil {
+			stop()
+		}
+		os.RemoveAll(b.dir)
+	}
+	if err != nil {
+		done()
+	}
+	return b, done, err
+}
+
 func build(ctx context.Context, dir string) (string, error) {
 	bin := filepath.Join(dir, "signet")
 	progress("building signet")
@@ -85,12 +100,12 @@ func build(ctx context.Context, dir string) (string, error) {
 }
 
 // startUpstream runs the upstream in a process of its own, so that its work is not taken for Signet's.
-func startUpstream(ctx context.Context, alg string) (issuer, metadata string, stop func(), err error) {
+func startUpstream(ctx context.Context, args ...string) (issuer, metadata string, stop func(), err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", "", nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "upstream", "-addr", "127.0.0.1:0", "-alg", alg, "-until-eof")
+	cmd := exec.CommandContext(ctx, self, append([]string{"upstream", "-addr", "127.0.0.1:0", "-until-eof"}, args...)...)
 	cmd.Stderr = os.Stderr
 	alive, err := cmd.StdinPipe() // closed by the system too, should this process die
 	if err != nil {
@@ -162,9 +177,9 @@ func (b bed) measure(ctx context.Context, engine string, l load) (Subject, error
 
 // config is what Signet's configuration file is made from.
 type config struct {
-	path                                                 string
-	Issuer, Listen, Admin, Database, Key                 string
-	Upstream, Metadata, Secret, UpstreamSecret, Redirect string
+	path                                                      string
+	Issuer, Listen, Admin, Database, Key                      string
+	Upstream, Metadata, Secret, UpstreamSecret, Redirect, Ill string
 }
 
 var configFile = template.Must(template.New("").Parse(`issuer: {{.Issuer}}
@@ -172,6 +187,7 @@ listen: {{.Listen}}
 admin_listen: {{.Admin}}
 database: {{.Database}}
 trusted_proxies: [127.0.0.1]
+egress: {allow: [127.0.0.1]}
 master_key_file: {{.Key}}
 apps:
 {{- range $alg := .Algorithms}}
@@ -188,6 +204,10 @@ apps:
     providers: [corp]
     grants: [authorization_code, refresh_token, "urn:ietf:params:oauth:grant-type:device_code"]
     tokens: {signing: {{$alg}}}
+  - id: {{$alg}}-open
+    name: {{$alg}} for people of all providers
+    redirect_uris: [{{$.Redirect}}]
+    tokens: {signing: {{$alg}}}
 {{- end}}
 providers:
   - id: corp
@@ -201,14 +221,22 @@ providers:
     kind: saml
     name: Acme
     metadata_url: {{.Metadata}}
+{{- with .Ill}}
+  - id: ill
+    kind: oidc
+    name: Ill
+    issuer: {{.}}
+    client_id: signet
+    client_secret: {{$.UpstreamSecret}}
+{{- end}}
 `))
 
 func (config) Algorithms() []string { return []string{"RS256", "ES256"} }
 
-func (b bed) configure(engine, database string) (config, error) {
+func (b bed) configure(name, database string) (config, error) {
 	c := config{
-		path: filepath.Join(b.dir, engine+".yaml"), Key: filepath.Join(b.dir, engine+".key"), Database: database,
-		Upstream: b.upstream, Metadata: b.metadata, Secret: rand.Text(), UpstreamSecret: rand.Text(), Redirect: redirectURI,
+		path: filepath.Join(b.dir, name+".yaml"), Key: filepath.Join(b.dir, name+".key"), Database: database,
+		Upstream: b.upstream, Metadata: b.metadata, Secret: rand.Text(), UpstreamSecret: rand.Text(), Redirect: redirectURI, Ill: b.ill,
 	}
 	for _, addr := range []*string{&c.Listen, &c.Admin} {
 		var err error

@@ -44,6 +44,7 @@ func runUpstream(ctx context.Context, args []string) error {
 	addr := fs.String("addr", "127.0.0.1:9900", "listen address")
 	alg := fs.String("alg", "RS256", "what ID tokens are signed with: RS256 or ES256")
 	people := fs.Uint64("people", 1000, "how many different people sign in, in turn")
+	ailing := fs.Bool("ailing", false, "POST /health?is=hangs has it hang, and so on; see ailment.go")
 	untilEOF := fs.Bool("until-eof", false, "end when standard input ends")
 	fs.Parse(args)
 	if *people == 0 {
@@ -57,7 +58,11 @@ func runUpstream(ctx context.Context, args []string) error {
 	if err := u.makeKey(); err != nil {
 		return err
 	}
-	server := &http.Server{Handler: u.handler(), ReadHeaderTimeout: timeout}
+	handler := u.handler()
+	if *ailing {
+		handler = newHealth().wrap(handler)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: timeout}
 	go func() {
 		if *untilEOF {
 			io.Copy(io.Discard, os.Stdin)
