@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -144,6 +145,53 @@ func TestFormsAreFilledInAndSent(t *testing.T) {
 	}
 	if _, ok := firstForm([]byte("<p>nothing")); ok {
 		t.Error("a form was found where there is none")
+	}
+}
+
+// An ailing upstream is ill to Signet and not to browsers, and is well again at once.
+func TestAilments(t *testing.T) {
+	u := serveUpstream(t, "ES256", newHealth().wrap)
+	get := func(path string) (*http.Response, []byte, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, "GET", u.issuer+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := (&http.Client{CheckRedirect: stay}).Do(req)
+		if err != nil {
+			return nil, nil, err
+		}
+		body, err := read(resp)
+		return resp, body, err
+	}
+	for _, is := range []string{"refuses", "fails", "hangs", "drips", "floods"} {
+		if err := be(t.Context(), u.issuer, is); err != nil {
+			t.Fatal(err)
+		}
+		resp, body, err := get("/keys")
+		if err == nil && resp.StatusCode == http.StatusOK && len(body) < 1<<20 {
+			t.Errorf("%s: the keys are there", is)
+		}
+		if resp, _, err := get("/authorize?redirect_uri=" + url.QueryEscape(redirectURI)); err != nil || resp.StatusCode != http.StatusFound {
+			t.Errorf("%s: no sign-in page: %v, %v", is, resp, err)
+		}
+		if err := be(t.Context(), u.issuer, well); err != nil {
+			t.Fatal(err)
+		}
+		if resp, _, err := get("/keys"); err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("well after it %s: %v, %v", is, resp, err)
+		}
+	}
+}
+
+func TestSpread(t *testing.T) {
+	s, beside := spread{4, 1, 3, 2, 50}, spread{2, 1, 1, 2, 10}
+	if s.at(.5) != 3 || s.at(0) != 1 || s.at(1) != 50 || s.sum() != 60 || (spread{}).at(.5) != 0 {
+		t.Errorf("%v: median %v, sum %v", s, s.at(.5), s.sum())
+	}
+	if got := s.over(beside); !slices.Equal(got, spread{2, 1, 3, 1, 5}) || s[0] != 4 {
+		t.Errorf("over = %v", []float64(got))
 	}
 }
 
