@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -16,9 +17,6 @@ import (
 	"time"
 )
 
-// wellAgain is a second slice without an ailment, to show what chance makes.
-const wellAgain = "well again"
-
 // settle is how long an upstream is in a new state before that is measured: Signet asks one that was ill once a
 // second whether it is well.
 const settle = 1500 * time.Millisecond
@@ -26,30 +24,36 @@ const settle = 1500 * time.Millisecond
 // faults is the load: people of a healthy provider, and people of one that is ill at times, who come evenly
 // whatever becomes of those before them.
 type faults struct {
+	slice        time.Duration // how long a state is measured
+	rate, others float64       // logins a second, at the healthy provider and at the other
+}
+
+// side is one of two Signets that get the same logins at the same moments.
+type side struct {
 	issuer, patient *issuer
-	upstream        string        // of the patient
-	slice           time.Duration // how long a state is measured
-	rate, others    float64       // logins a second, at the healthy provider and at the other
+	upstream        string // of the patient
+	process         *process
 }
 
-// state is what was measured while the one upstream was in it.
-type state struct {
-	p50, p99 spread // ms of a login at the healthy provider, by round
-	all      spread // of all rounds
-	failed   int
-	first    error
-	others   atomic.Int64 // logins at the other upstream that got their tokens
+// effect is what was measured while one side's upstream was ill, of that side against the other.
+type effect struct {
+	p50, p99, cpu spread // ratios, by round
+	ill, well     spread // ms of each login at the healthy provider, where the other is ill and where it is well
+	failed        int
+	first         error
+	others        atomic.Int64 // logins at the ill one that got their tokens
 }
 
-// runFaults finds out whether logins at one provider take longer while the upstream of another is ill. Both always
-// have their people: only how the one upstream answers changes, slice by slice.
+// runFaults finds out whether logins at one provider take longer while the upstream of another is ill. Two Signets
+// run at once and get the same logins at the same moments. In turn, the other upstream of the one is ill while that
+// of the other is well: whatever the machine does meanwhile happens to both.
 func runFaults(ctx context.Context, args []string) error {
 	var f faults
 	fs := flag.NewFlagSet("bench faults", flag.ExitOnError)
-	rounds := fs.Int("rounds", 10, "slices of each state")
-	fs.DurationVar(&f.slice, "slice", 4*time.Second, "how long a slice is")
-	fs.Float64Var(&f.rate, "rate", 30, "logins a second at the healthy provider")
-	fs.Float64Var(&f.others, "others", 5, "logins a second at the one that is ill at times")
+	rounds := fs.Int("rounds", 6, "how often each ailment is measured on either side")
+	fs.DurationVar(&f.slice, "slice", 4*time.Second, "how long that is each time")
+	fs.Float64Var(&f.rate, "rate", 15, "logins a second at the healthy provider of each side")
+	fs.Float64Var(&f.others, "others", 4, "logins a second at the one that is ill at times")
 	bin := fs.String("bin", "", "measure this signet binary; else one is built")
 	fs.Parse(args)
 	if f.rate <= 0 || f.others <= 0 || f.slice <= 0 {
@@ -60,92 +64,164 @@ func runFaults(ctx context.Context, args []string) error {
 		return err
 	}
 	defer done()
-	var stop func()
-	if b.ill, _, stop, err = startUpstream(ctx, "-alg", "ES256", "-ailing"); err != nil {
-		return err
-	}
-	defer stop()
-	f.upstream = b.ill
-	c, err := b.configure("faults", "sqlite:"+filepath.Join(b.dir, "faults.db"))
-	if err != nil {
-		return err
-	}
-	p, _, err := b.start(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer p.stop()
-	f.issuer = &issuer{URL: c.Issuer, ClientID: "ES256-open", Redirect: redirectURI, Scope: scope, Authorize: url.Values{"provider": {"corp"}}}
-	if err := f.issuer.discover(ctx); err != nil {
-		return err
-	}
-	ill := *f.issuer
-	ill.Authorize = url.Values{"provider": {"ill"}}
-	f.patient = &ill
-	for _, i := range []*issuer{f.issuer, f.patient} {
-		if _, _, err := i.login(ctx); err != nil {
-			return errors.Join(fmt.Errorf("first login: %w", err), p.complaint())
+	var sides [2]*side
+	for n := range sides {
+		s, stop, err := newSide(ctx, b, fmt.Sprintf("side-%d", n))
+		if err != nil {
+			return err
 		}
+		defer stop()
+		sides[n] = s
 	}
-	return f.measure(ctx, *rounds)
-}
-
-func (f *faults) measure(ctx context.Context, rounds int) error {
-	names := append([]string{well, wellAgain}, slices.Sorted(maps.Keys(ailments))...)
-	states := map[string]*state{}
+	names := append([]string{well}, slices.Sorted(maps.Keys(ailments))...)
+	effects := map[string]*effect{}
 	for _, name := range names {
-		states[name] = &state{}
+		effects[name] = &effect{}
 	}
-	for n := range rounds {
-		progress("round %d of %d", n+1, rounds)
+	for n := range *rounds {
+		progress("round %d of %d", n+1, *rounds)
 		for k := range names {
 			name := names[(k+n)%len(names)]
-			if err := f.try(ctx, name, states[name]); err != nil {
+			if err := f.try(ctx, sides, name, effects[name]); err != nil {
 				return err
 			}
 		}
 	}
-	tellFaults(names, states)
+	tellFaults(names, effects)
 	return nil
 }
 
-// try measures one slice.
-func (f *faults) try(ctx context.Context, name string, s *state) error {
-	is := name
-	if is == wellAgain {
-		is = well
+func newSide(ctx context.Context, b bed, name string) (s *side, stop func(), err error) {
+	s = &side{}
+	var endUpstream func()
+	if s.upstream, _, endUpstream, err = startUpstream(ctx, "-alg", "ES256", "-ailing"); err != nil {
+		return nil, nil, err
 	}
-	if err := be(ctx, f.upstream, is); err != nil {
+	stop = func() {
+		if s.process != nil {
+			s.process.stop()
+		}
+		endUpstream()
+	}
+	if err := s.start(ctx, b, name); err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return s, stop, nil
+}
+
+// start starts Signet and has somebody sign in at each provider.
+func (s *side) start(ctx context.Context, b bed, name string) error {
+	b.ill = s.upstream
+	c, err := b.configure(name, "sqlite:"+filepath.Join(b.dir, name+".db"))
+	if err != nil {
 		return err
 	}
-	during, leave := context.WithCancel(ctx) // people leave when they have waited until the end
+	if s.process, _, err = b.start(ctx, c); err != nil {
+		return err
+	}
+	s.issuer = &issuer{URL: c.Issuer, ClientID: "ES256-open", Redirect: redirectURI, Scope: scope, Authorize: url.Values{"provider": {"corp"}}}
+	if err := s.issuer.discover(ctx); err != nil {
+		return err
+	}
+	ill := *s.issuer
+	ill.Authorize = url.Values{"provider": {"ill"}}
+	s.patient = &ill
+	for _, i := range []*issuer{s.issuer, s.patient} {
+		if _, _, err := i.login(ctx); err != nil {
+			return errors.Join(fmt.Errorf("first login: %w", err), s.process.complaint())
+		}
+	}
+	return nil
+}
+
+// try measures a slice with the ailment on either side, so that a difference between the two is none of its effects.
+func (f *faults) try(ctx context.Context, sides [2]*side, is string, e *effect) error {
+	var ill, healthy measured
+	for n := range sides {
+		if err := be(ctx, sides[n].upstream, is); err != nil {
+			return err
+		}
+		if err := be(ctx, sides[1-n].upstream, well); err != nil {
+			return err
+		}
+		if err := f.watch(ctx, sides[n], sides[1-n], &ill, &healthy, &e.others); err != nil {
+			return err
+		}
+	}
+	e.p50 = append(e.p50, ill.took.at(.5)/healthy.took.at(.5))
+	e.p99 = append(e.p99, ill.took.at(.99)/healthy.took.at(.99))
+	e.cpu = append(e.cpu, float64(ill.cpu)/float64(healthy.cpu))
+	e.ill, e.well = append(e.ill, ill.took...), append(e.well, healthy.took...)
+	e.failed += ill.failed + healthy.failed
+	e.first = errors.Join(e.first, ill.first, healthy.first)
+	return ctx.Err()
+}
+
+// measured is what became of one side's people, and what that took.
+type measured struct {
+	mu     sync.Mutex
+	took   spread
+	failed int
+	first  error
+	cpu    time.Duration
+}
+
+// login has somebody sign in.
+func (m *measured) login(ctx context.Context, i *issuer) {
+	start := time.Now()
+	_, _, err := i.login(ctx)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.took = append(m.took, ms(time.Since(start))); err != nil {
+		m.failed++
+		m.first = errors.Join(m.first, err)
+	}
+}
+
+// watch measures one slice.
+func (f *faults) watch(ctx context.Context, ill, healthy *side, atIll, atHealthy *measured, others *atomic.Int64) error {
+	during, leave := context.WithCancel(ctx)
 	var people sync.WaitGroup
 	people.Go(func() {
 		arrive(during, f.others, func(ctx context.Context) {
-			if _, _, err := f.patient.login(ctx); err == nil {
-				s.others.Add(1)
+			if _, _, err := ill.patient.login(ctx); err == nil {
+				others.Add(1)
 			}
 		})
 	})
+	people.Go(func() { arrive(during, f.others, func(ctx context.Context) { healthy.patient.login(ctx) }) })
+	defer people.Wait()
+	defer leave() // nobody waits any longer
 	time.Sleep(settle)
-	var mu sync.Mutex
-	var took spread
-	measured, over := context.WithTimeout(ctx, f.slice)
-	arrive(measured, f.rate, func(context.Context) {
-		start := time.Now()
-		_, _, err := f.issuer.login(ctx)
-		mu.Lock()
-		defer mu.Unlock()
-		if took = append(took, ms(time.Since(start))); err != nil {
-			s.failed++
-			s.first = errors.Join(s.first, err)
+	var before, after [2]usage
+	for n, s := range []*side{ill, healthy} {
+		var err error
+		if before[n], err = usageOf(s.process.cmd.Process.Pid); err != nil {
+			return err
 		}
+	}
+	slice, over := context.WithTimeout(ctx, f.slice)
+	defer over()
+	arrive(slice, f.rate, func(context.Context) {
+		var both sync.WaitGroup
+		defer both.Wait()
+		first, second := func() { atIll.login(ctx, ill.issuer) }, func() { atHealthy.login(ctx, healthy.issuer) }
+		if rand.IntN(2) == 0 {
+			first, second = second, first
+		}
+		both.Go(first)
+		both.Go(second)
 	})
-	over()
-	leave()
-	people.Wait()
-	s.p50, s.p99, s.all = append(s.p50, took.at(.5)), append(s.p99, took.at(.99)), append(s.all, took...)
-	return ctx.Err()
+	for n, s := range []*side{ill, healthy} {
+		var err error
+		if after[n], err = usageOf(s.process.cmd.Process.Pid); err != nil {
+			return err
+		}
+	}
+	atIll.cpu += after[0].cpu - before[0].cpu
+	atHealthy.cpu += after[1].cpu - before[1].cpu
+	return nil
 }
 
 // arrive has somebody come so many times a second until ctx ends, and waits for all of them.
@@ -164,23 +240,21 @@ func arrive(ctx context.Context, rate float64, do func(context.Context)) {
 	}
 }
 
-func tellFaults(names []string, states map[string]*state) {
+func tellFaults(names []string, effects map[string]*effect) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "the other upstream\tlogins\tfailed\tp50 ms\tp99 ms\tp50 to well\tp99 to well\tp99 to well, all slices together\twithin 10 %\tlogins there\t")
-	base := states[well]
+	fmt.Fprintln(w, "the other upstream\tlogins\tfailed\tp99 ms\tbeside it\tp99 to beside it\tof all slices\tp50 to beside it\tCPU to beside it\twithin 10 %\tlogins there\t")
 	for _, name := range names {
-		s := states[name]
-		ratio, met := s.p99.over(base.p99), "met"
-		if ratio.at(.5) > 1+mostChange || s.failed > 0 {
+		e, met := effects[name], "met"
+		if e.p99.at(.5) > 1+mostChange || e.failed > 0 {
 			met = "MISSED"
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%.1f\t%.1f\t%v\t%v\t%.3f\t%s\t%d\t\n", name, len(s.all), s.failed, s.p50.at(.5), s.p99.at(.5),
-			s.p50.over(base.p50), ratio, s.all.at(.99)/base.all.at(.99), met, s.others.Load())
+		fmt.Fprintf(w, "%s\t%d\t%d\t%.1f\t%.1f\t%v\t%.3f\t%v\t%v\t%s\t%d\t\n", name, len(e.ill), e.failed, e.ill.at(.99), e.well.at(.99),
+			e.p99, e.ill.at(.99)/e.well.at(.99), e.p50, e.cpu, met, e.others.Load())
 	}
 	w.Flush()
 	for _, name := range names {
-		if s := states[name]; s.failed > 0 {
-			fmt.Printf("  failed while the other %s: %.300v\n", name, s.first)
+		if e := effects[name]; e.failed > 0 {
+			fmt.Printf("  failed while the other %s: %.300v\n", name, e.first)
 		}
 	}
 }
