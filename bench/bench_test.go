@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,20 +75,96 @@ func TestFailuresAreCounted(t *testing.T) {
 	}
 }
 
+var built struct {
+	sync.Once
+	bin string
+	err error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built.bin != "" {
+		os.RemoveAll(filepath.Dir(built.bin))
+	}
+	os.Exit(code)
+}
+
+// signetBinary is Signet, not as build makes it: with its flags nothing is there yet from compiling the tests.
+func signetBinary(t *testing.T) string {
+	t.Helper()
+	built.Do(func() {
+		dir, err := os.MkdirTemp("", "signet-bench-")
+		if err != nil {
+			built.err = err
+			return
+		}
+		built.bin = filepath.Join(dir, "signet")
+		out, err := exec.Command("go", "build", "-o", built.bin, "github.com/signet-broker/signet/cmd/signet").CombinedOutput()
+		if err != nil {
+			built.err = fmt.Errorf("%w: %s", err, out)
+		}
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return built.bin
+}
+
+// What is written into the database beside Signet is what Signet reads: people are sent to each provider by its id
+// and by their addresses.
+func TestProvidersThatAreFilledInAreThere(t *testing.T) {
+	u := serveUpstream(t, "ES256", asItIs)
+	b := bed{dir: t.TempDir(), bin: signetBinary(t), upstream: u.issuer, metadata: u.issuer}
+	few := tenancy{name: "few", providers: 12}
+	if err := few.start(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { few.process.stop() })
+	cost, err := few.slice(t.Context(), 40)
+	if err != nil || cost <= 0 {
+		t.Errorf("a request costs %v ms, %v", cost, err)
+	}
+	if err := few.authorize(t.Context(), 12, false); err == nil {
+		t.Error("somebody was sent to a provider that was not filled in")
+	}
+	if few.resident[0] <= 0 || few.resident[1] <= 0 {
+		t.Errorf("memory: %v", few.resident)
+	}
+}
+
+// The ill upstream is ill to its own people's logins, on the one side alone, and every login elsewhere is counted.
+func TestFaultsAreOnOneSide(t *testing.T) {
+	u := serveUpstream(t, "ES256", asItIs)
+	var sides [2]*side
+	for n := range sides {
+		sides[n] = &side{upstream: serveUpstream(t, "ES256", newHealth().wrap).issuer}
+		b := bed{dir: t.TempDir(), bin: signetBinary(t), upstream: u.issuer, metadata: u.issuer}
+		if err := sides[n].start(t.Context(), b, "side"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { sides[n].process.stop() })
+	}
+	f := faults{slice: 500 * time.Millisecond, rate: 20, others: 10}
+	for is, some := range map[string]bool{"fails": false, well: true} {
+		var e effect
+		if err := f.try(t.Context(), sides, is, &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.failed > 0 || len(e.ill) == 0 || len(e.ill) != len(e.well) || e.cpu[0] <= 0 || e.p99[0] <= 0 || (e.others.Load() > 0) != some {
+			t.Errorf("%s: %d and %d logins, %d failed (%v), %d at the ill one, ratios %v %v", is, len(e.ill), len(e.well), e.failed, e.first, e.others.Load(), e.p99, e.cpu)
+		}
+	}
+}
+
 // Every phase is something that Signet does, and every way it ends is looked at.
 func TestSignetDoesEveryPhase(t *testing.T) {
-	// Not by build: with its flags nothing is there yet from compiling the tests.
-	bin := filepath.Join(t.TempDir(), "signet")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "github.com/signet-broker/signet/cmd/signet").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
 	u := serveUpstream(t, "ES256", asItIs)
 	saml, err := idptest.StartSAML(idptest.SAMLOptions{SignIn: "peter"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { saml.Close() })
-	b := bed{dir: t.TempDir(), bin: bin, upstream: u.issuer, metadata: saml.EntityID}
+	b := bed{dir: t.TempDir(), bin: signetBinary(t), upstream: u.issuer, metadata: saml.EntityID}
 	s, err := b.measure(t.Context(), sqlite, load{browsers: 2, duration: 100 * time.Millisecond, phases: ofSignet, devices: 50})
 	if err != nil {
 		t.Fatal(err)
