@@ -18,6 +18,8 @@ type device struct {
 	Code     string `json:"device_code"`
 	Filled   string `json:"verification_uri_complete"`
 	Interval int    `json:"interval"` // seconds
+
+	next time.Time // when it asks again
 }
 
 // wait begins a device's login.
@@ -55,20 +57,28 @@ func (i *issuer) devicePolls(ctx context.Context, _ []tokens) (operation, error)
 			return nil, err
 		}
 	}
-	every := time.Duration(all[0].Interval) * time.Second / time.Duration(i.waiting)
+	interval := time.Duration(all[0].Interval) * time.Second
+	for n := range all {
+		all[n].next = time.Now().Add(interval * time.Duration(n) / time.Duration(len(all)))
+	}
 	var mu sync.Mutex
-	turn, next := 0, time.Now()
+	turn := 0
 	return func(ctx context.Context, _ int) error {
 		mu.Lock()
-		if early := time.Until(next); early > 0 {
+		d := &all[turn]
+		if early := time.Until(d.next); early > 0 {
 			mu.Unlock()
 			time.Sleep(early)
 			return errEarly
 		}
-		d := all[turn]
-		turn, next = (turn+1)%i.waiting, next.Add(every)
+		d.next = time.Now().Add(time.Minute) // nobody else's meanwhile
+		turn = (turn + 1) % len(all)
 		mu.Unlock()
-		return app.pending(ctx, d)
+		err := app.pending(ctx, *d)
+		mu.Lock()
+		defer mu.Unlock()
+		d.next = time.Now().Add(interval) // from the answer on: a question that was late on its way must not be followed too soon
+		return err
 	}, nil
 }
 
