@@ -141,6 +141,9 @@ func TestKeysThatAreOverAreNeitherPublishedNorTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := r.Verify(t.Context(), old, keys.TypeAccess, &map[string]any{}); err != nil {
+		t.Fatal(err)
+	}
 	for range 40 {
 		b.pass(time.Second)
 		if err := r.Maintain(t.Context()); err != nil {
@@ -202,6 +205,15 @@ func TestVerifyRefuses(t *testing.T) {
 	good := sign(r, keys.TypeAccess)
 	if err := r.Verify(t.Context(), good, keys.TypeAccess, &map[string]any{}); err != nil {
 		t.Fatalf("an honest token: %v", err)
+	}
+	if err := r.Verify(t.Context(), good, keys.TypeID, &map[string]any{}); err == nil {
+		t.Error("an access token that was found good is taken for an ID token")
+	}
+	var again struct {
+		Sub string `json:"sub"`
+	}
+	if err := r.Verify(t.Context(), good, keys.TypeAccess, &again); err != nil || again.Sub != "x" {
+		t.Errorf("an honest token again: %q, %v", again.Sub, err)
 	}
 	parts := strings.Split(good, ".")
 	for name, token := range map[string]string{

@@ -70,6 +70,8 @@ type Ring struct {
 	keys    atomic.Pointer[set]
 	loading sync.Mutex
 	loaded  time.Time // when last looked for an unknown key
+
+	verified verified
 }
 
 // set is all keys at one moment. It is never changed.
