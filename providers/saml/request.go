@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/beevik/etree"
 	dsig "github.com/russellhaering/goxmldsig"
@@ -103,18 +104,11 @@ func redirect(el *etree.Element, parameter, relayState string, cert *tls.Certifi
 	if err != nil {
 		return nil, err
 	}
-	var deflated bytes.Buffer
-	w, err := flate.NewWriter(&deflated, flate.BestSpeed)
+	compressed, err := deflate(message)
 	if err != nil {
 		return nil, err
 	}
-	if _, err = w.Write(message); err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		return nil, err
-	}
-	query := parameter + "=" + escape(base64.StdEncoding.EncodeToString(deflated.Bytes()))
+	query := parameter + "=" + escape(base64.StdEncoding.EncodeToString(compressed))
 	if relayState != "" {
 		query += "&RelayState=" + escape(relayState)
 	}
@@ -136,6 +130,29 @@ func redirect(el *etree.Element, parameter, relayState string, cert *tls.Certifi
 		separator = "&"
 	}
 	return providers.Redirect{URL: destination + separator + query}, nil
+}
+
+// deflaters are kept for the next message: each is a table of more than 1 MB.
+var deflaters = sync.Pool{New: func() any {
+	w, err := flate.NewWriter(nil, flate.BestSpeed)
+	if err != nil {
+		panic(err) // the level is none
+	}
+	return w
+}}
+
+func deflate(message []byte) ([]byte, error) {
+	w := deflaters.Get().(*flate.Writer)
+	defer deflaters.Put(w)
+	var out bytes.Buffer
+	w.Reset(&out)
+	if _, err := w.Write(message); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
 }
 
 // escape percent-encodes everything but letters, digits and -_.~ (RFC 3986 §2.3).
