@@ -103,7 +103,7 @@ type encrypted struct {
 }
 
 // decrypt returns a Response that holds what was in the EncryptedAssertion of response, and nothing else of
-// it but its ID and namespaces: it has been through the scan as the message was. signed: response is built
+// it but its ID and namespaces: it has been read as the message was. signed: response is built
 // from bytes that its own signature covers.
 //
 // Whoever has our certificate can make a message that is decrypted, so from the first use of a private key
@@ -315,8 +315,8 @@ func openCBC(block cipher.Block, content []byte) ([]byte, error) {
 	return plain[:len(plain)-padding], nil
 }
 
-// embed reads what was decrypted where it stood: in a Response with the same namespaces and ID, through the
-// same scan. It must be one Assertion and nothing beside it.
+// embed reads what was decrypted where it stood: in a Response with the same namespaces and ID, by the same
+// rules. It must be one Assertion and nothing beside it.
 func embed(response, where *etree.Element, plain []byte) (*etree.Element, error) {
 	if len(plain) > maxEncoded {
 		return nil, decryptFailed(fmt.Errorf("%d bytes inside", len(plain)))
@@ -338,10 +338,7 @@ func embed(response, where *etree.Element, plain []byte) (*etree.Element, error)
 		return nil, decryptFailed(err)
 	}
 	document := slices.Concat(bytes.TrimSuffix(raw, []byte("/>")), []byte(">"), plain, []byte("</"+shell.FullTag()+">"))
-	if err := scan(document); err != nil {
-		return nil, decryptFailed(err)
-	}
-	root, err := tree(document)
+	root, err := parseMessage(document, "Response")
 	if err != nil {
 		return nil, decryptFailed(err)
 	}

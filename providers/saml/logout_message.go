@@ -35,7 +35,7 @@ func (m message) tag() string {
 	return "LogoutResponse"
 }
 
-// readMessage takes a message of either binding (SAML bindings §3.4, §3.5) out of a reply, and scans it.
+// readMessage takes a message of either binding (SAML bindings §3.4, §3.5) out of a reply, that is one by its form.
 func readMessage(r providers.Reply) (m message, err error) {
 	switch r.Method {
 	case http.MethodGet:
@@ -51,7 +51,8 @@ func readMessage(r providers.Reply) (m message, err error) {
 	if len(m.relayState) > maxRelayState {
 		return message{}, providers.Refuse("malformed", "RelayState of %d bytes", len(m.relayState))
 	}
-	return m, scanMessage(m.raw, m.tag())
+	_, err = parseMessage(m.raw, m.tag())
+	return m, err
 }
 
 func readForm(r providers.Reply) (message, error) {
@@ -101,7 +102,7 @@ func (x exchange) open(m message) (el *etree.Element, issued time.Time, err erro
 			el, err = nil, providers.Refuse("malformed", "panic in a library: %T", v)
 		}
 	}()
-	if el, err = tree(m.raw); err != nil {
+	if el, err = parseMessage(m.raw, m.tag()); err != nil {
 		return nil, issued, err
 	}
 	if m.signature != nil {

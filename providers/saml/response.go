@@ -141,10 +141,7 @@ func (x exchange) read(raw []byte) (as assertion, err error) {
 			as, err = assertion{}, providers.Refuse("malformed", "panic in a library: %T", v)
 		}
 	}()
-	if err := scan(raw); err != nil {
-		return as, err
-	}
-	response, err := tree(raw)
+	response, err := parseMessage(raw, "Response")
 	if err != nil {
 		return as, err
 	}
@@ -163,16 +160,6 @@ func (x exchange) read(raw []byte) (as assertion, err error) {
 		return as, err
 	}
 	return x.readAssertion(el)
-}
-
-// tree parses what the scan has let through.
-func tree(raw []byte) (*etree.Element, error) {
-	doc := etree.NewDocument()
-	doc.ReadSettings.MaxDepth = maxDepth + 1
-	if err := doc.ReadFromBytes(raw); err != nil || doc.Root() == nil {
-		return nil, providers.Refuse("malformed", "no tree")
-	}
-	return doc.Root(), nil
 }
 
 // signedAssertion returns the Response's single assertion, built from signed bytes: those of its own

@@ -2,13 +2,12 @@ package saml
 
 import (
 	"bytes"
-	"encoding/xml"
-	"errors"
-	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/beevik/etree"
 	"github.com/signet-broker/signet/providers"
 )
 
@@ -31,144 +30,83 @@ const (
 	nsSAML1     = "urn:oasis:names:tc:SAML:1."
 )
 
-// scan reads a message token by token before any tree is built, and refuses whatever two XML parsers could
-// read differently, whatever costs more than it should, and every shape in which a signed assertion is not
-// the only one: a second assertion, one that is not the Response's own child, a signature that is not its
-// parent's own. What it lets through is a single samlp:Response.
-func scan(raw []byte) error { return scanMessage(raw, "Response") }
-
-// scanMessage is scan for a message of that name; one other than a Response has no assertion.
-func scanMessage(raw []byte, root string) error {
-	if err := scanBytes(raw); err != nil {
-		return err
-	}
-	s := scanner{root: root, ids: map[string]bool{}}
-	d := xml.NewDecoder(bytes.NewReader(raw))
-	for {
-		t, err := d.RawToken()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return providers.Refuse("malformed", "xml at byte %d", d.InputOffset())
-		}
-		if err := s.token(t); err != nil {
-			return err
-		}
-	}
-	if !s.rooted || len(s.open) > 0 {
-		return providers.Refuse("malformed", "no complete element")
-	}
-	return nil
-}
-
-// scanBytes refuses what needs no parser to be seen. A "<" starts markup and nothing else in XML, so this
-// finds every DOCTYPE, comment, CDATA section and processing instruction, in whatever place.
-func scanBytes(raw []byte) error {
-	if !utf8.Valid(raw) || bytes.IndexByte(raw, 0) >= 0 {
-		return providers.Refuse("malformed", "not UTF-8 text")
+// scanBytes refuses what needs no parser to be seen, and returns what comes after an XML declaration. A "<"
+// starts markup and nothing else in XML, so this finds every DOCTYPE, comment, CDATA section and processing
+// instruction, in whatever place.
+func scanBytes(raw []byte) ([]byte, error) {
+	if !utf8.Valid(raw) || !printable(raw) {
+		return nil, providers.Refuse("malformed", "not UTF-8 text")
 	}
 	body := raw
 	if bytes.HasPrefix(raw, []byte("<?xml")) {
 		end := bytes.Index(raw, []byte("?>"))
-		if end < 0 || !plainDeclaration(string(raw[len("<?xml"):end])) {
-			return providers.Refuse("malformed", "xml declaration")
+		if end < 0 || !isSpace(raw[len("<?xml")]) || !plainDeclaration(string(raw[len("<?xml"):end])) {
+			return nil, providers.Refuse("malformed", "xml declaration")
 		}
 		body = raw[end+2:]
 	}
 	if bytes.Contains(body, []byte("<?")) {
-		return providers.Refuse("malformed", "processing instruction")
-	}
-	if crowded(body) {
-		return providers.Refuse("malformed", "more than %d attributes", maxAttrs)
+		return nil, providers.Refuse("malformed", "processing instruction")
 	}
 	_, rest, found := bytes.Cut(body, []byte("<!"))
 	switch {
 	case !found:
-		return nil
+		return body, nil
 	case bytes.HasPrefix(rest, []byte("--")), bytes.HasPrefix(rest, []byte("[CDATA[")):
-		return providers.Refuse("malformed", "comment or CDATA section")
+		return nil, providers.Refuse("malformed", "comment or CDATA section")
 	}
-	return providers.Refuse("dtd_forbidden", "document type or declaration")
+	return nil, providers.Refuse("dtd_forbidden", "document type or declaration")
 }
 
-// crowded tells whether a tag has more attributes than may be. The parser says so too, but only after it
-// has read all of them.
-func crowded(body []byte) bool {
-	var quote byte
-	inTag, equals := false, 0
-	for _, b := range body {
-		switch {
-		case quote != 0:
-			if b == quote {
-				quote = 0
-			}
-		case b == '<':
-			inTag, equals = true, 0
-		case !inTag:
-		case b == '>':
-			inTag = false
-		case b == '"' || b == '\'':
-			quote = b
-		case b == '=':
-			if equals++; equals > maxAttrs {
-				return true
-			}
+// printable tells whether a UTF-8 text is made of the characters that XML allows (§2.2).
+func printable(raw []byte) bool {
+	for _, b := range raw {
+		if b < ' ' && !isSpace(b) {
+			return false
 		}
 	}
-	return false
+	return !bytes.Contains(raw, []byte("\uFFFE")) && !bytes.Contains(raw, []byte("\uFFFF"))
 }
 
 // plainDeclaration tells whether an XML declaration says version 1.0, UTF-8 and nothing surprising.
 func plainDeclaration(s string) bool {
-	s = strings.ReplaceAll(strings.Join(strings.Fields(s), " "), "'", `"`)
+	s = strings.ReplaceAll(s, "'", `"`)
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r < utf8.RuneSelf && isSpace(byte(r)) }), " ")
 	s = strings.TrimSuffix(s, ` standalone="yes"`)
 	s = strings.TrimSuffix(s, ` standalone="no"`)
 	version, encoding, named := strings.Cut(s, ` encoding=`)
 	return version == `version="1.0"` && (!named || strings.EqualFold(encoding, `"utf-8"`))
 }
 
+// scanner holds the elements of a message to their bounds, names and places, as they are read.
 type scanner struct {
-	root     string // the message's local name
+	root     string // the message's local name; "" is a part of one, where no place is another's
 	open     []scope
+	bound    []binding // what is declared in the open elements, the innermost last
 	ids      map[string]bool
+	seen     []expanded // the attributes of the element that is being read
 	elements int
 	asserted int
 	rooted   bool
 }
 
-// scope is one open element: its raw name, its resolved name, and the prefixes that hold in it.
+// scope is one open element: itself, its name, and how much was declared outside of it.
 type scope struct {
-	raw        xml.Name
-	ns, local  string
-	prefixes   map[string]string
+	el         *etree.Element
+	name       qname
+	ns         string
+	outside    int
 	signatures int
 }
 
-func (s *scanner) token(t xml.Token) error {
-	switch t := t.(type) {
-	case xml.StartElement:
-		return s.start(t)
-	case xml.EndElement:
-		if len(s.open) == 0 || s.open[len(s.open)-1].raw != t.Name {
-			return providers.Refuse("malformed", "end tag without its start tag")
-		}
-		s.open = s.open[:len(s.open)-1]
-	case xml.CharData:
-		if len(s.open) == 0 && len(bytes.TrimSpace(t)) > 0 {
-			return providers.Refuse("malformed", "text outside the root element")
-		}
-	case xml.ProcInst:
-		if s.rooted || t.Target != "xml" {
-			return providers.Refuse("malformed", "processing instruction")
-		}
-	default:
-		return providers.Refuse("malformed", "comment or declaration")
-	}
-	return nil
-}
+// binding is what a prefix stands for; "" is the default namespace.
+type binding struct{ prefix, ns string }
 
-func (s *scanner) start(t xml.StartElement) error {
+// expanded is a name with its namespace (XML namespaces §2.1).
+type expanded struct{ ns, local string }
+
+// enter takes the element whose start tag was read. Until leave, it is open.
+func (s *scanner) enter(name qname, attrs []attribute) error {
 	s.elements++
 	switch {
 	case len(s.open) == 0 && s.rooted:
@@ -177,66 +115,71 @@ func (s *scanner) start(t xml.StartElement) error {
 		return providers.Refuse("malformed", "nested deeper than %d", maxDepth)
 	case s.elements > maxElements:
 		return providers.Refuse("malformed", "more than %d elements", maxElements)
-	case len(t.Attr) > maxAttrs:
-		return providers.Refuse("malformed", "more than %d attributes", maxAttrs)
 	}
 	s.rooted = true
-	prefixes, err := s.declare(t.Attr)
-	if err != nil {
+	outside := len(s.bound)
+	if err := s.declare(attrs); err != nil {
 		return err
 	}
-	ns, ok := prefixes[t.Name.Space]
-	if t.Name.Space != "" && !ok || badName(t.Name) {
+	ns, ok := s.namespace(name.prefix)
+	if !ok && name.prefix != "" {
 		return providers.Refuse("malformed", "element name")
 	}
-	if err := s.attributes(t.Attr, prefixes); err != nil {
+	if err := s.attributes(attrs); err != nil {
 		return err
 	}
-	el := scope{raw: t.Name, ns: ns, local: t.Name.Local, prefixes: prefixes}
-	if err := s.place(el); err != nil {
-		return err
+	el := scope{name: name, ns: ns, outside: outside}
+	if s.root != "" {
+		if err := s.place(el); err != nil {
+			return err
+		}
 	}
 	s.open = append(s.open, el)
 	return nil
 }
 
-// declare returns the prefixes that hold in an element with these attributes.
-func (s *scanner) declare(attrs []xml.Attr) (map[string]string, error) {
-	prefixes := map[string]string{"xml": nsXML}
-	if n := len(s.open); n > 0 {
-		prefixes = s.open[n-1].prefixes
+func (s *scanner) leave() {
+	last := len(s.open) - 1
+	s.bound, s.open = s.bound[:s.open[last].outside], s.open[:last]
+}
+
+// namespace returns what a prefix stands for where the scanner is.
+func (s *scanner) namespace(prefix string) (string, bool) {
+	for i := len(s.bound) - 1; i >= 0; i-- {
+		if s.bound[i].prefix == prefix {
+			return s.bound[i].ns, true
+		}
 	}
-	copied := false
+	if prefix == "xml" {
+		return nsXML, true
+	}
+	return "", false
+}
+
+// declare takes the namespace declarations of a tag.
+func (s *scanner) declare(attrs []attribute) error {
 	for _, a := range attrs {
-		prefix := a.Name.Local
+		prefix := a.name.local
 		switch {
-		case a.Name.Space == "" && a.Name.Local == "xmlns":
+		case a.name.full == "xmlns":
 			prefix = ""
-		case a.Name.Space != "xmlns":
+		case a.name.prefix != "xmlns":
 			continue
-		case prefix == "xmlns" || prefix == "xml" || a.Value == "":
-			return nil, providers.Refuse("malformed", "namespace declaration")
+		case prefix == "xmlns" || prefix == "xml" || a.value == "":
+			return providers.Refuse("malformed", "namespace declaration")
 		}
-		if !goodNamespace(a.Value, prefix == "") {
-			return nil, providers.Refuse("malformed", "namespace name")
+		if !goodNamespace(a.value, prefix == "") {
+			return providers.Refuse("malformed", "namespace name")
 		}
-		if prefixes[prefix] == a.Value {
+		if ns, ok := s.namespace(prefix); ok && ns == a.value {
 			continue
 		}
-		if !copied {
-			// A map is shared by all elements that declare nothing new.
-			next := make(map[string]string, len(prefixes)+1)
-			for k, v := range prefixes {
-				next[k] = v
-			}
-			prefixes, copied = next, true
+		if len(s.bound) == maxPrefixes {
+			return providers.Refuse("malformed", "more than %d prefixes", maxPrefixes)
 		}
-		prefixes[prefix] = a.Value
+		s.bound = append(s.bound, binding{prefix, a.value})
 	}
-	if len(prefixes) > maxPrefixes {
-		return nil, providers.Refuse("malformed", "more than %d prefixes", maxPrefixes)
-	}
-	return prefixes, nil
+	return nil
 }
 
 // goodNamespace tells whether a namespace name is an absolute URI. A relative one makes some canonicalizers
@@ -252,43 +195,38 @@ func goodNamespace(ns string, isDefault bool) bool {
 	return err == nil && u.Scheme != ""
 }
 
-// attributes refuses an attribute given twice under one expanded name, names that parsers split in
-// different places, and everything that could be taken for the element's ID beside the one ID.
-func (s *scanner) attributes(attrs []xml.Attr, prefixes map[string]string) error {
-	seen := make(map[xml.Name]bool, len(attrs))
+// attributes refuses an attribute given twice under one expanded name, and everything that could be taken
+// for the element's ID beside the one ID.
+func (s *scanner) attributes(attrs []attribute) error {
+	s.seen = s.seen[:0]
 	hasID := false
 	for _, a := range attrs {
-		if badName(a.Name) {
-			return providers.Refuse("malformed", "attribute name")
-		}
-		name := a.Name
-		if name.Space != "" && name.Space != "xmlns" {
-			ns, ok := prefixes[name.Space]
-			if !ok {
+		name := expanded{a.name.prefix, a.name.local}
+		if name.ns != "" && name.ns != "xmlns" {
+			var ok bool
+			if name.ns, ok = s.namespace(a.name.prefix); !ok {
 				return providers.Refuse("malformed", "undeclared prefix of an attribute")
 			}
-			name.Space = ns
 		}
-		if seen[name] {
+		if slices.Contains(s.seen, name) {
 			return providers.Refuse("malformed", "attribute given twice")
 		}
-		seen[name] = true
-		if name.Space == "xmlns" || !strings.EqualFold(name.Local, "id") {
+		s.seen = append(s.seen, name)
+		if name.ns == "xmlns" || !strings.EqualFold(name.local, "id") {
 			continue
 		}
-		if name.Space != "" || hasID {
+		if name.ns != "" || hasID {
 			return providers.Refuse("malformed", "second ID of one element")
 		}
-		if hasID = true; s.ids[a.Value] {
+		if hasID = true; s.ids[a.value] {
 			return providers.Refuse("dup_id", "one ID on two elements")
 		}
-		s.ids[a.Value] = true
+		if s.ids == nil {
+			s.ids = map[string]bool{}
+		}
+		s.ids[a.value] = true
 	}
 	return nil
-}
-
-func badName(n xml.Name) bool {
-	return n.Local == "" || strings.Contains(n.Space, ":") || strings.Contains(n.Local, ":")
 }
 
 // place says where in a message the elements that matter may stand. The rule goes by the local name
@@ -299,7 +237,7 @@ func (s *scanner) place(el scope) error {
 		return checkRoot(el, s.root)
 	}
 	parent := &s.open[depth-1]
-	switch el.local {
+	switch el.name.local {
 	case "Response", "LogoutRequest", "LogoutResponse", "ArtifactResponse":
 		return providers.Refuse("malformed", "message inside a message")
 	case "Assertion", "EncryptedAssertion":
@@ -310,7 +248,7 @@ func (s *scanner) place(el scope) error {
 			return providers.Refuse("not_one_assertion", "assertion %d at depth %d", s.asserted, depth)
 		}
 	case "Signature":
-		ours := depth == 1 || depth == 2 && parent.ns == nsAssertion && parent.local == "Assertion"
+		ours := depth == 1 || depth == 2 && parent.ns == nsAssertion && parent.name.local == "Assertion"
 		if parent.signatures++; !ours || el.ns != nsDSig || parent.signatures > 1 {
 			return providers.Refuse("sig_invalid", "signature %d at depth %d", parent.signatures, depth)
 		}
@@ -322,7 +260,7 @@ func checkRoot(el scope, want string) error {
 	if strings.HasPrefix(el.ns, nsSAML1) {
 		return providers.Refuse("bad_version", "SAML 1 message")
 	}
-	if el.ns != nsProtocol || el.local != want {
+	if el.ns != nsProtocol || el.name.local != want {
 		return providers.Refuse("wrong_type", "root element is no %s", want)
 	}
 	return nil

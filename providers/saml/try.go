@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/beevik/etree"
 )
 
 // Claims returns the claims of a Response or Assertion in a file, as Done would have them, to try a mapping
@@ -16,15 +14,10 @@ func Claims(document []byte) (map[string]any, error) {
 	if bare := bareAssertion(document); bare != nil {
 		document = bare
 	}
-	if err := scan(document); err != nil {
+	el, err := parseMessage(document, "Response")
+	if err != nil {
 		return nil, err
 	}
-	doc := etree.NewDocument()
-	doc.ReadSettings.MaxDepth = maxDepth + 1
-	if err := doc.ReadFromBytes(document); err != nil || doc.Root() == nil {
-		return nil, errors.New("not an XML document")
-	}
-	el := doc.Root()
 	if el.Tag == "Response" {
 		el = el.SelectElement("Assertion")
 	}
@@ -32,7 +25,6 @@ func Claims(document []byte) (map[string]any, error) {
 		return nil, errors.New("no assertion in it; encrypted ones cannot be tried")
 	}
 	var as assertion
-	var err error
 	if subject := el.SelectElement("Subject"); subject != nil {
 		if as.nameID, err = readNameID(subject); err != nil {
 			return nil, fmt.Errorf("subject: %w", err)

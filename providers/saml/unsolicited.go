@@ -1,13 +1,10 @@
 package saml
 
 import (
-	"bytes"
 	"context"
-	"encoding/xml"
-	"errors"
-	"io"
 	"net/http"
 
+	"github.com/beevik/etree"
 	"github.com/signet-broker/signet/providers"
 )
 
@@ -65,31 +62,24 @@ func readUnsolicited(r providers.Reply) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := scan(raw); err != nil {
+	response, err := parseMessage(raw, "Response")
+	if err != nil {
 		return nil, err
 	}
-	return raw, answersNothing(raw)
+	return raw, answersNothing(response)
 }
 
 // answersNothing refuses a message with InResponseTo anywhere, also where it is not read and also an empty one.
-func answersNothing(raw []byte) error {
-	d := xml.NewDecoder(bytes.NewReader(raw))
-	for {
-		t, err := d.RawToken()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return providers.Refuse("malformed", "xml at byte %d", d.InputOffset())
-		}
-		start, ok := t.(xml.StartElement)
-		if !ok {
-			continue
-		}
-		for _, a := range start.Attr {
-			if a.Name.Local == "InResponseTo" {
-				return providers.Refuse("in_response_to", "%s answers a request", start.Name.Local)
-			}
+func answersNothing(el *etree.Element) error {
+	for _, a := range el.Attr {
+		if a.Key == "InResponseTo" {
+			return providers.Refuse("in_response_to", "%s answers a request", el.Tag)
 		}
 	}
+	for _, c := range el.ChildElements() {
+		if err := answersNothing(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
