@@ -322,8 +322,8 @@ func embed(response, where *etree.Element, plain []byte) (*etree.Element, error)
 		return nil, decryptFailed(fmt.Errorf("%d bytes inside", len(plain)))
 	}
 	shell, prefix := etree.NewElement("Response"), "p"
-	for _, a := range detach(where).Attr {
-		if a.Space == "xmlns" || a.Space == "" && a.Key == "xmlns" {
+	for _, a := range append(inherited(where), where.Attr...) {
+		if declares(a) {
 			shell.CreateAttr(a.FullKey(), a.Value)
 		}
 	}

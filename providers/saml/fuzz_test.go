@@ -13,7 +13,8 @@ import (
 )
 
 // FuzzContinue feeds bytes to the way in, with every row as a seed. Whatever comes: no panic, an
-// *providers.Error of kind Invalid or the one honest person, and an answer within 100 ms.
+// *providers.Error of kind Invalid or the one honest person, whose signatures goxmldsig verifies too, and an
+// answer within 100 ms.
 func FuzzContinue(f *testing.F) {
 	b := openTest(f, nil)
 	attempt, sent := b.begin(f, providers.Attempt{})
@@ -27,6 +28,10 @@ func FuzzContinue(f *testing.F) {
 	}
 	if _, err := b.p.Continue(f.Context(), attempt, honest); err != nil {
 		f.Fatalf("honest login = %v", err)
+	}
+	idp, err := b.p.source.get(f.Context())
+	if err != nil {
+		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		start := time.Now()
@@ -44,6 +49,7 @@ func FuzzContinue(f *testing.F) {
 			if id := next.(providers.Done).Identity; id.Subject != "peter" || id.Claims["email"] != "peter@initech.example" {
 				t.Fatalf("accepted as %q", id.Subject)
 			}
+			agreedMessage(t, b.p.exchange(t.Context(), idp), raw)
 			return
 		}
 		var e *providers.Error

@@ -68,14 +68,14 @@ func signedMetadata(document []byte, signers []*x509.Certificate) (signed []byte
 			return nil, errors.New("has a comment in its signature")
 		}
 	}
-	verified, err := trust{certs: signers, expired: true}.verify(root)
+	signed, err = trust{certs: signers, expired: true}.signed(root)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("is not signed by metadata_cert: %w", err)
-	case verified == nil:
+	case signed == nil:
 		return nil, errors.New("is not signed, and metadata_cert says who must have signed it")
 	}
-	return serialize(verified)
+	return signed, nil
 }
 
 func commented(el *etree.Element) bool {

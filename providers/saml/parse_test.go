@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/beevik/etree"
+	dsig "github.com/russellhaering/goxmldsig"
 	"github.com/signet-broker/signet/internal/idptest"
 	"github.com/signet-broker/signet/providers"
 )
@@ -47,7 +48,7 @@ func sameTree(a, b *etree.Element) string {
 	return ""
 }
 
-// agreed holds what our parser has read to what encoding/xml and etree read.
+// agreed holds what our parser has read to what encoding/xml and etree read, and to its own canonical form.
 func agreed(t *testing.T, raw []byte, root *etree.Element) {
 	t.Helper()
 	for d := xml.NewDecoder(bytes.NewReader(raw)); ; {
@@ -72,6 +73,27 @@ func agreed(t *testing.T, raw []byte, root *etree.Element) {
 	}
 	if d := sameTree(root, doc.Root()); d != "" {
 		t.Fatalf("we read another tree than etree: %s", d)
+	}
+	for _, keep := range []string{"", "p xs", "saml samlp ds xsi #default"} {
+		ours, err := canonical(root, nil, keep)
+		theirs, theirErr := dsig.MakeC14N10ExclusiveCanonicalizerWithPrefixList(keep).Canonicalize(root.Copy())
+		if err != nil || theirErr != nil || !bytes.Equal(ours, theirs) {
+			t.Fatalf("canonical form with %q kept:\n%s (%v), goxmldsig's:\n%s (%v)", keep, ours, err, theirs, theirErr)
+		}
+	}
+	first, err := canonical(root, nil, "")
+	if err != nil {
+		t.Fatalf("canonical form: %v", err)
+	}
+	again, err := parsePart(first)
+	if err != nil {
+		if strings.Contains(err.Error(), "more than") { // declarations move to where they are used
+			return
+		}
+		t.Fatalf("canonical form is not read: %v\n%s", err, first)
+	}
+	if second, err := canonical(again, nil, ""); err != nil || !bytes.Equal(first, second) {
+		t.Fatalf("canonical form of the canonical form (%v):\n%s\n%s", err, first, second)
 	}
 }
 
@@ -202,6 +224,58 @@ func TestParserReadsWhatItMayAndNothingElse(t *testing.T) {
 			}
 			if err == nil {
 				agreed(t, []byte(test.raw), root)
+			}
+		})
+	}
+}
+
+// TestHostileXMLIsRefusedSoon holds the parser, and what comes after it, to 50 ms for what costs the most of
+// 400 KB and more.
+func TestHostileXMLIsRefusedSoon(t *testing.T) {
+	const size = 400 << 10
+	b := openTest(t, nil)
+	attempt, sent := b.begin(t, providers.Attempt{})
+	raw, err := base64.StdEncoding.DecodeString(b.answer(t, sent, nil).Values.Get("SAMLResponse"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inAssertion := func(s string) string { // the honest signature stays, so all of it is made canonical
+		return strings.Replace(string(raw), "</saml:Assertion>", s+"</saml:Assertion>", 1)
+	}
+	fill := func(s string) string { return strings.Repeat(s, size/len(s)) }
+	for name, message := range map[string]string{
+		"elements":        inAssertion("<x>" + strings.Repeat("<x/>", 19_900) + "</x>"),
+		"prefixes":        inAssertion("<x" + many(` xmlns:a%d="urn:x"`, 24) + ">" + strings.Repeat("<a1:x a2:y='' a3:z=''/>", size/24) + "</x>"),
+		"declarations":    inAssertion("<x>" + fill("<a1:x"+many(` xmlns:a%d="urn:x:%[1]d"`, 24)+"/>") + "</x>"),
+		"attributes":      inAssertion("<x>" + fill("<x"+many(` a%d=""`, 64)+"/>") + "</x>"),
+		"attributes'":     "<samlp:Response" + many(` a%d=""`, size/8) + "/>",
+		"IDs":             inAssertion("<x>" + many(`<x ID="%d"/>`, 19_900) + "</x>"),
+		"references":      inAssertion("<x>" + fill("&#38;") + "</x>"),
+		"ends of lines":   inAssertion("<x>" + fill("\r") + "</x>"),
+		"ampersands":      inAssertion("<x>" + fill("&") + "</x>"),
+		"open tags":       fill("<"),
+		"open elements":   fill("<x>"),
+		"open attributes": "<samlp:Response " + fill(`x="`),
+		"names":           "<" + fill("x"),
+		"colons":          "<" + fill("x:"),
+		"spaces":          inAssertion("<x" + fill(" ") + "/>"),
+		"end tags":        fill("</x>"),
+		"signed infos":    strings.Replace(string(raw), "<ds:Reference ", "<ds:Reference"+many(` a%d=""`, 50)+" ", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			reply := b.answer(t, sent, nil)
+			reply.Values.Set("SAMLResponse", base64.StdEncoding.EncodeToString([]byte(message)))
+			if _, err := b.p.Continue(t.Context(), attempt, reply); err == nil {
+				t.Fatal("accepted")
+			} else if strings.Contains(err.Error(), "bytes)") {
+				t.Fatal(err)
+			} else {
+				t.Logf("%d bytes: %v", len(message), err)
+			}
+			most := budget(idptest.SAMLRow{})
+			took := quickest(func() { b.p.Continue(t.Context(), attempt, reply) }, most)
+			if t.Logf("took %s", took); took > most {
+				t.Errorf("took %s, want at most %s", took, most)
 			}
 		})
 	}

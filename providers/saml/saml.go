@@ -6,10 +6,10 @@
 // A SAML Response is a signed document inside an unsigned one, and most of the attacks on SAML make the
 // part that is verified another than the part that is read. So the way in narrows: parse.go reads the little
 // XML that a message may be written in, and scan.go refuses on the way what parsers read differently and every
-// shape with more than one assertion; signature.go verifies and returns a new element, built from the bytes that
-// were signed; decrypt.go opens what is encrypted and puts it through the same; response.go and assertion.go
-// read what comes out of that alone and hold it against the request; claims.go says who it is. Nothing of the
-// message is kept or logged.
+// shape with more than one assertion; signature.go verifies the bytes that canonical.go makes of an element
+// and returns a new one, read from those bytes; decrypt.go opens what is encrypted and puts it through the
+// same; response.go and assertion.go read what comes out of that alone and hold it against the request;
+// claims.go says who it is. Nothing of the message is kept or logged.
 //
 // The way out is request.go. metadata.go reads what an identity provider publishes, source.go keeps it,
 // describe.go publishes what we are, and inspect.go tells how it stands.

@@ -2,6 +2,7 @@ package saml
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/asn1"
@@ -27,10 +28,10 @@ var (
 		dsig.ECDSASHA384SignatureMethod: x509.ECDSAWithSHA384,
 		dsig.ECDSASHA512SignatureMethod: x509.ECDSAWithSHA512,
 	}
-	digestMethods = []string{
-		"http://www.w3.org/2001/04/xmlenc#sha256",
-		"http://www.w3.org/2001/04/xmldsig-more#sha384",
-		"http://www.w3.org/2001/04/xmlenc#sha512",
+	digestMethods = map[string]crypto.Hash{
+		"http://www.w3.org/2001/04/xmlenc#sha256":       crypto.SHA256,
+		"http://www.w3.org/2001/04/xmldsig-more#sha384": crypto.SHA384,
+		"http://www.w3.org/2001/04/xmlenc#sha512":       crypto.SHA512,
 	}
 	c14nMethods = []string{
 		dsig.CanonicalXML10ExclusiveAlgorithmId.String(),
@@ -49,11 +50,28 @@ type trust struct {
 // is none, and otherwise a new element built from exactly the bytes that were signed: from there on, el and
 // the document around it must not be read any more.
 func (t trust) verify(el *etree.Element) (*etree.Element, error) {
+	signed, err := t.signed(el)
+	if signed == nil || err != nil {
+		return nil, err
+	}
+	verified, err := parsePart(signed)
+	if err != nil {
+		return nil, err
+	}
+	if verified.Tag != el.Tag || verified.NamespaceURI() != el.NamespaceURI() || attr(verified, "ID") != attr(el, "ID") {
+		return nil, providers.Refuse("sig_invalid", "signed element is another one")
+	}
+	return verified, nil
+}
+
+// signed is verify, and returns those bytes themselves: el in canonical form, without its signature. They are
+// what the digest was made of, so whatever is wrong with the way to them can only make a signature fail.
+func (t trust) signed(el *etree.Element) ([]byte, error) {
 	found := children(el, nsDSig, "Signature")
 	if len(found) == 0 {
 		return nil, nil
 	}
-	// The place that the schema names; goxmldsig looks for a signature by walking, and takes the first.
+	// The place that the schema names; a signature elsewhere is somebody else's.
 	at := slices.Index(el.ChildElements(), found[0])
 	if len(found) > 1 || at > 1 || at == 1 && el.ChildElements()[0].Tag != "Issuer" {
 		return nil, providers.Refuse("sig_invalid", "signature out of its place")
@@ -62,147 +80,131 @@ func (t trust) verify(el *etree.Element) (*etree.Element, error) {
 	if err != nil {
 		return nil, err
 	}
-	outdated := false
-	for _, cert := range t.certs {
-		verified := t.try(el, at, s, cert)
-		if verified == nil {
-			continue
+	signers := slices.DeleteFunc(slices.Clone(t.certs), func(c *x509.Certificate) bool { return !s.by(c) })
+	if len(signers) == 0 {
+		if s.named != nil && !slices.ContainsFunc(t.certs, func(c *x509.Certificate) bool { return bytes.Equal(c.Raw, s.named) }) {
+			return nil, providers.Refuse("sig_untrusted", "signed by a key that is not trusted")
 		}
-		if !t.expired && (t.now.Before(cert.NotBefore) || t.now.After(cert.NotAfter)) {
-			outdated = true
-			continue
-		}
-		if verified.Tag != el.Tag || verified.NamespaceURI() != el.NamespaceURI() || attr(verified, "ID") != attr(el, "ID") {
-			return nil, providers.Refuse("sig_invalid", "signed element is another one")
-		}
-		return verified, nil
+		return nil, providers.Refuse("sig_invalid", "signature does not verify")
 	}
-	if outdated {
+	signed, err := s.reference.content(el, found[0])
+	if err != nil {
+		return nil, err
+	}
+	if !t.expired && !slices.ContainsFunc(signers, func(c *x509.Certificate) bool { return !t.now.Before(c.NotBefore) && !t.now.After(c.NotAfter) }) {
 		return nil, providers.Refuse("certificate_expired", "signing certificate is not valid now")
 	}
-	if s.named != nil && !slices.ContainsFunc(t.certs, func(c *x509.Certificate) bool { return bytes.Equal(c.Raw, s.named) }) {
-		return nil, providers.Refuse("sig_untrusted", "signed by a key that is not trusted")
-	}
-	return nil, providers.Refuse("sig_invalid", "signature does not verify")
-}
-
-// try verifies with one certificate, whatever KeyInfo says; nil: it did not.
-func (t trust) try(el *etree.Element, at int, s signature, cert *x509.Certificate) *etree.Element {
-	value, ok := s.valueFor(cert)
-	if !ok || cert.CheckSignature(signatureMethods[s.method], s.info, value) != nil {
-		return nil // goxmldsig would say so too, after copying the whole message
-	}
-	candidate := detach(el)
-	sig := candidate.ChildElements()[at]
-	for _, c := range sig.ChildElements() {
-		switch c.Tag {
-		case "KeyInfo":
-			sig.RemoveChild(c)
-		case "SignatureValue":
-			c.SetText(base64.StdEncoding.EncodeToString(value))
-		}
-	}
-	v := dsig.NewDefaultValidationContext(&dsig.MemoryX509CertificateStore{Roots: []*x509.Certificate{cert}})
-	v.Clock = dsig.NewFakeClockAt(cert.NotBefore) // its validity is checked by the caller
-	verified, err := v.Validate(candidate)
-	if err != nil {
-		return nil
-	}
-	return verified
-}
-
-// detach copies el and declares on it what its ancestors declare: a copy alone would lose the meaning of
-// its prefixes.
-func detach(el *etree.Element) *etree.Element {
-	out := el.Copy()
-	for p := el.Parent(); p != nil; p = p.Parent() {
-		for _, a := range p.Attr {
-			declares := a.Space == "xmlns" || a.Space == "" && a.Key == "xmlns"
-			if declares && !slices.ContainsFunc(out.Attr, func(b etree.Attr) bool { return b.Space == a.Space && b.Key == a.Key }) {
-				out.Attr = append(out.Attr, etree.Attr{Space: a.Space, Key: a.Key, Value: a.Value})
-			}
-		}
-	}
-	return out
+	return signed, nil
 }
 
 // signature is a ds:Signature of the one shape that is taken.
 type signature struct {
-	method string
-	info   []byte // SignedInfo in canonical form
-	value  []byte
-	named  []byte // the certificate in KeyInfo, DER: never trusted, only told apart; nil when there is none
+	method    string
+	info      []byte // SignedInfo in canonical form; method and reference are read from it
+	reference reference
+	value     []byte
+	named     []byte // the certificate in KeyInfo, DER: never trusted, only told apart; nil when there is none
+}
+
+// reference is what a signature says of the one element that it is of.
+type reference struct {
+	prefixes string // InclusiveNamespaces
+	method   crypto.Hash
+	digest   []byte
 }
 
 // readSignature holds a signature to its shape: SignedInfo, SignatureValue and perhaps KeyInfo; one
 // Reference, to the signed element by its ID; no transform but enveloped-signature and exclusive
-// canonicalization; and algorithms of the lists. Everything else is a way to sign something else.
-func readSignature(el *etree.Element, id string) (signature, error) {
-	var s signature
+// canonicalization; and algorithms of the lists. Everything else is a way to sign something else. What
+// SignedInfo says is read from the bytes that its signature is checked over, and from nowhere else.
+func readSignature(el *etree.Element, id string) (s signature, err error) {
 	parts := el.ChildElements()
 	if len(parts) == 3 && isDSig(parts[2], "KeyInfo") {
 		s.named = namedCertificate(parts[2])
 		parts = parts[:2]
 	}
-	if len(parts) != 2 || !isDSig(parts[0], "SignedInfo") || !isDSig(parts[1], "SignatureValue") || !attrsAmong(el, "Id") {
+	if len(parts) != 2 || !isDSig(parts[0], "SignedInfo") || !isDSig(parts[1], "SignatureValue") || !attrsAmong(el, "Id") || !attrsAmong(parts[1], "Id") {
 		return s, providers.Refuse("sig_invalid", "shape of the signature")
 	}
-	info := parts[0].ChildElements()
-	if len(info) != 3 || !isDSig(info[0], "CanonicalizationMethod") || !isDSig(info[1], "SignatureMethod") ||
-		!isDSig(info[2], "Reference") || !attrsAmong(parts[0], "Id") || !attrsAmong(parts[1], "Id") {
-		return s, providers.Refuse("sig_invalid", "not exactly one reference")
-	}
-	if !slices.Contains(c14nMethods, attr(info[0], "Algorithm")) || !attrsAmong(info[0], "Algorithm") {
-		return s, providers.Refuse("sig_invalid", "canonicalization method")
-	}
-	s.method = attr(info[1], "Algorithm")
-	if signatureMethods[s.method] == x509.UnknownSignatureAlgorithm {
-		return s, providers.Refuse("weak_alg", "signature method")
-	}
-	if len(info[1].ChildElements()) > 0 || !attrsAmong(info[1], "Algorithm") {
-		return s, providers.Refuse("sig_invalid", "parameters of the signature method")
-	}
-	if err := checkReference(info[2], id); err != nil {
-		return s, err
-	}
 	// The value is outside of what is signed, so it may be written anew, without its white space.
-	value, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(parts[1].Text()), ""))
-	if err != nil || len(value) == 0 || len(parts[1].ChildElements()) > 0 {
+	if s.value, err = base64.StdEncoding.DecodeString(strings.Join(strings.Fields(parts[1].Text()), "")); err != nil ||
+		len(s.value) == 0 || len(parts[1].ChildElements()) > 0 {
 		return s, providers.Refuse("sig_invalid", "signature value")
 	}
-	s.value = value
-	if s.info, err = dsig.MakeC14N10ExclusiveCanonicalizerWithPrefixList("").Canonicalize(detach(parts[0])); err != nil {
-		return s, providers.Refuse("sig_invalid", "canonical form of SignedInfo")
+	if s.info, err = canonical(parts[0], nil, ""); err != nil {
+		return s, err
 	}
-	return s, nil
+	info, err := parsePart(s.info)
+	if err != nil {
+		return s, err
+	}
+	return s, s.readInfo(info, id)
 }
 
-func checkReference(ref *etree.Element, id string) error {
-	parts := ref.ChildElements()
-	if len(parts) != 3 || !isDSig(parts[0], "Transforms") || !isDSig(parts[1], "DigestMethod") ||
-		!isDSig(parts[2], "DigestValue") || !attrsAmong(ref, "URI", "Id", "Type") {
-		return providers.Refuse("sig_invalid", "shape of the reference")
+func (s *signature) readInfo(el *etree.Element, id string) error {
+	parts := el.ChildElements()
+	if !isDSig(el, "SignedInfo") || len(parts) != 3 || !isDSig(parts[0], "CanonicalizationMethod") ||
+		!isDSig(parts[1], "SignatureMethod") || !isDSig(parts[2], "Reference") || !attrsAmong(el, "Id") {
+		return providers.Refuse("sig_invalid", "not exactly one reference")
 	}
-	if id == "" || attr(ref, "URI") != "#"+id {
-		return providers.Refuse("sig_invalid", "reference to something else")
+	if !slices.Contains(c14nMethods, attr(parts[0], "Algorithm")) || !attrsAmong(parts[0], "Algorithm") {
+		return providers.Refuse("sig_invalid", "canonicalization method")
+	}
+	s.method = attr(parts[1], "Algorithm")
+	if signatureMethods[s.method] == x509.UnknownSignatureAlgorithm {
+		return providers.Refuse("weak_alg", "signature method")
+	}
+	if len(parts[1].ChildElements()) > 0 || !attrsAmong(parts[1], "Algorithm") {
+		return providers.Refuse("sig_invalid", "parameters of the signature method")
+	}
+	var err error
+	s.reference, err = readReference(parts[2], id)
+	return err
+}
+
+func readReference(el *etree.Element, id string) (r reference, err error) {
+	parts := el.ChildElements()
+	if len(parts) != 3 || !isDSig(parts[0], "Transforms") || !isDSig(parts[1], "DigestMethod") ||
+		!isDSig(parts[2], "DigestValue") || !attrsAmong(el, "URI", "Id", "Type") {
+		return r, providers.Refuse("sig_invalid", "shape of the reference")
+	}
+	if id == "" || attr(el, "URI") != "#"+id {
+		return r, providers.Refuse("sig_invalid", "reference to something else")
 	}
 	transforms := parts[0].ChildElements()
 	if len(transforms) != 2 || !isTransform(transforms[0], dsig.EnvelopedSignatureAltorithmId.String()) ||
 		!isTransform(transforms[1], c14nMethods...) || len(transforms[0].ChildElements()) > 0 {
-		return providers.Refuse("sig_invalid", "transforms")
+		return r, providers.Refuse("sig_invalid", "transforms")
 	}
-	for _, c := range transforms[1].ChildElements() {
-		if c.Tag != "InclusiveNamespaces" || c.NamespaceURI() != nsExcC14N || !attrsAmong(c, "PrefixList") || len(c.ChildElements()) > 0 {
-			return providers.Refuse("sig_invalid", "parameters of a transform")
+	inclusive := transforms[1].ChildElements()
+	for _, c := range inclusive {
+		if len(inclusive) > 1 || c.Tag != "InclusiveNamespaces" || c.NamespaceURI() != nsExcC14N || !attrsAmong(c, "PrefixList") || len(c.ChildElements()) > 0 {
+			return r, providers.Refuse("sig_invalid", "parameters of a transform")
 		}
+		r.prefixes = attr(c, "PrefixList")
 	}
-	if !slices.Contains(digestMethods, attr(parts[1], "Algorithm")) {
-		return providers.Refuse("weak_alg", "digest method")
+	if r.method = digestMethods[attr(parts[1], "Algorithm")]; r.method == 0 {
+		return r, providers.Refuse("weak_alg", "digest method")
 	}
-	if !attrsAmong(parts[1], "Algorithm") || len(parts[1].ChildElements())+len(parts[2].ChildElements()) > 0 {
-		return providers.Refuse("sig_invalid", "digest")
+	r.digest, err = base64.StdEncoding.DecodeString(parts[2].Text())
+	if err != nil || !attrsAmong(parts[1], "Algorithm") || len(parts[1].ChildElements())+len(parts[2].ChildElements()) > 0 {
+		return r, providers.Refuse("sig_invalid", "digest")
 	}
-	return nil
+	return r, nil
+}
+
+// content returns el in canonical form without its signature, where that has the digest.
+func (r reference) content(el, signature *etree.Element) ([]byte, error) {
+	content, err := canonical(el, signature, r.prefixes)
+	if err != nil {
+		return nil, err
+	}
+	h := r.method.New()
+	h.Write(content)
+	if len(content) == 0 || !bytes.Equal(h.Sum(nil), r.digest) {
+		return nil, providers.Refuse("sig_invalid", "digest of another content")
+	}
+	return content, nil
 }
 
 func isDSig(el *etree.Element, tag string) bool {
@@ -216,8 +218,7 @@ func isTransform(el *etree.Element, algorithms ...string) bool {
 // attrsAmong tells whether el has no attribute but those, beside namespace declarations.
 func attrsAmong(el *etree.Element, keys ...string) bool {
 	for _, a := range el.Attr {
-		declares := a.Space == "xmlns" || a.Space == "" && a.Key == "xmlns"
-		if !declares && (a.Space != "" || !slices.Contains(keys, a.Key)) {
+		if !declares(a) && (a.Space != "" || !slices.Contains(keys, a.Key)) {
 			return false
 		}
 	}
@@ -234,6 +235,12 @@ func namedCertificate(keyInfo *etree.Element) []byte {
 		}
 	}
 	return nil
+}
+
+// by tells whether the key of a certificate has signed SignedInfo, whatever KeyInfo says.
+func (s signature) by(cert *x509.Certificate) bool {
+	value, ok := s.valueFor(cert)
+	return ok && cert.CheckSignature(signatureMethods[s.method], s.info, value) == nil
 }
 
 // valueFor returns the signature value as Go reads it with a key, and whether key and method go together.

@@ -20,7 +20,9 @@ func TestClaims(t *testing.T) {
 	if err := doc.ReadFromBytes(response); err != nil {
 		t.Fatal(err)
 	}
-	doc.SetRoot(detach(doc.Root().SelectElement("Assertion")))
+	el := doc.Root().SelectElement("Assertion")
+	el.Attr = append(inherited(el), el.Attr...)
+	doc.SetRoot(el)
 	assertion, err := doc.WriteToBytes()
 	if err != nil {
 		t.Fatal(err)
