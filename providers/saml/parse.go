@@ -139,7 +139,7 @@ func (p *parser) startTag(parent *etree.Element) error {
 	el := parent.CreateElement(name.full)
 	el.Attr = slices.Grow(el.Attr, len(p.attrs))
 	for _, a := range p.attrs {
-		el.CreateAttr(a.name.full, a.value)
+		el.Attr = append(el.Attr, etree.Attr{Space: a.name.prefix, Key: a.name.local, Value: a.value})
 	}
 	p.open[len(p.open)-1].el = el
 	if empty {
