@@ -43,6 +43,7 @@ var (
 type Store interface {
 	// CreateLogin adds a login. It may be lost with the machine's power, not with the process.
 	CreateLogin(ctx context.Context, l Login) error
+	// Login returns a login as it is now, whichever node has changed it.
 	Login(ctx context.Context, id string) (Login, error)
 	// UpdateLogin replaces a login whose Version is still l.Version and remembers every one of once for
 	// l.Provider, in one transaction. ErrConflict: the login has changed. ErrReplay: one of once is known;

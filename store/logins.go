@@ -21,14 +21,14 @@ func (db *DB) CreateLogin(ctx context.Context, l broker.Login) error {
 		args: []any{l.ID, l.Version, ms(l.Expires), data},
 		none: broker.ErrConflict,
 	}}})
-	if err == nil {
+	if err == nil && !db.shared {
 		db.logins.put(l.ID, l)
 	}
 	return err
 }
 
-// Login implements broker.Store. A login that another node has changed meanwhile may be returned as it was
-// when it was created here; whatever changes it checks its Version.
+// Login implements broker.Store. Where there are other nodes it is always read: a person's next request comes to
+// any of them, and one that finds the login as it was made here would refuse what was begun at another since.
 func (db *DB) Login(ctx context.Context, id string) (l broker.Login, err error) {
 	if l, ok := db.logins.get(id); ok && ms(l.Expires) > db.now() {
 		return l, nil

@@ -46,13 +46,14 @@ func testRecent(t *testing.T, b *bench) {
 
 	l := Login(b.now())
 	want(t, "CreateLogin", node.CreateLogin(ctx, l), nil)
-	want(t, "UpdateLogin elsewhere", b.db.UpdateLogin(ctx, l, nil), nil)
-	old, err := node.Login(ctx, l.ID)
-	want(t, "Login", err, nil)
-	want(t, "UpdateLogin", node.UpdateLogin(ctx, old, nil), broker.ErrConflict)
+	if b.sqlite() { // one node has the file, and the login as it was made
+		b.db = node
+	}
+	want(t, "UpdateLogin", b.db.UpdateLogin(ctx, l, nil), nil)
 	if now, err := node.Login(ctx, l.ID); err != nil || now.Version != 2 {
 		t.Fatalf("Login = %+v, %v, want it as it is now", now, err)
 	}
+	want(t, "UpdateLogin as it was", node.UpdateLogin(ctx, l, nil), broker.ErrConflict)
 	b.advance(time.Hour)
 	_, err = node.Login(ctx, l.ID)
 	want(t, "Login, expired", err, broker.ErrNotFound)
