@@ -30,6 +30,7 @@ type OIDCOptions struct {
 	Now          func() time.Time
 	// ClientKeys returns the JWK set that the client signs its assertions with; nil: it uses its secret.
 	ClientKeys func() ([]byte, error)
+	CodesLast  bool // a code may be redeemed again, so that what is single-use at the client is the client's to refuse
 }
 
 // OIDC is a fake OpenID provider: a real server, honest until told otherwise.

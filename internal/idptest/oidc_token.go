@@ -27,7 +27,9 @@ func (f *OIDC) token(w http.ResponseWriter, r *http.Request) {
 	code := r.PostFormValue("code")
 	f.mu.Lock()
 	g, ok := f.codes[code]
-	delete(f.codes, code)
+	if !f.options.CodesLast {
+		delete(f.codes, code)
+	}
 	f.mu.Unlock()
 	challenge := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
 	if !ok || r.PostFormValue("redirect_uri") != g.redirectURI ||
