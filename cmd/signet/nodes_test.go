@@ -12,8 +12,10 @@ import (
 	"time"
 )
 
-// soak is how long the nodes are killed and started. The default is what every run of the tests can afford.
-var soak = flag.Duration("soak", 12*time.Second, "how long TestNothingWorksTwiceOnTwoNodes goes on")
+var soak = flag.Duration("soak", 0, "how long tests under load go on; 0: a short form of them")
+
+// lasting is how long a test under load goes on: by itself as long as every run of the tests can afford.
+func lasting(short time.Duration) time.Duration { return max(*soak, short) }
 
 // kept is what apps were told they have, and must have to the end.
 type kept struct {
@@ -41,7 +43,7 @@ func TestNothingWorksTwiceOnTwoNodes(t *testing.T) {
 		all.Go(func() { honest(t, c, k, &stop) })
 	}
 	kills, slowest := 0, time.Duration(0)
-	for end := time.Now().Add(*soak); time.Now().Before(end) && !t.Failed(); kills++ {
+	for end := time.Now().Add(lasting(12 * time.Second)); time.Now().Before(end) && !t.Failed(); kills++ {
 		time.Sleep(900 * time.Millisecond) // both nodes answer
 		n := c.nodes[kills%2]
 		n.kill()

@@ -70,7 +70,7 @@ func (s *signet) listen(cfg *config.Config) (*servers, error) {
 	errors := slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
 	sv := &servers{signet: s}
 	sv.public = &http.Server{
-		Handler: s.site, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second,
+		Handler: sv.parting(s.site), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: errors,
 	}
 	if cfg.TLS.CertFile != "" {
@@ -164,11 +164,21 @@ func (sv *servers) run(ctx context.Context, log *slog.Logger) error {
 	return sv.drain(log)
 }
 
+// parting has whoever is answered by a broker that stops end the connection. To end it ourselves while it waits
+// would fail the request that is on its way just then, and nobody sends a POST a second time.
+func (sv *servers) parting(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !sv.ready.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // drain stops without a failed request: not ready first, then no connection is kept, then none is taken.
 func (sv *servers) drain(log *slog.Logger) error {
 	log.Info("stopping", "answers for", (farewell + patience).String())
 	sv.ready.Store(false)
-	sv.public.SetKeepAlivesEnabled(false)
 	time.Sleep(farewell)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
