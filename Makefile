@@ -10,7 +10,7 @@ help:
 	@echo 'make test         installs what the tests need and runs them all'
 	@echo 'make check        gofmt and go vet'
 	@echo 'make unit         the Go tests, with the race detector'
-	@echo 'make e2e          a real browser and real peers'
+	@echo 'make e2e          a real browser and real peers; DATABASE=postgres or sqlite has all on that one'
 	@echo 'make screenshots  every page: desktop and phone, light and dark'
 	@echo 'make lint         golangci-lint'
 	@echo 'make fuzz         each fuzz target for FUZZTIME ($(FUZZTIME))'
@@ -36,7 +36,7 @@ unit:
 	go test -race ./...
 
 e2e: build
-	@scripts/e2e.sh
+	@DATABASE=$(DATABASE) scripts/e2e.sh
 
 screenshots: build
 	@scripts/with-node.sh node screenshots.mjs $(CURDIR)/screenshots

@@ -5,4 +5,4 @@ cd "$(dirname "$0")/../e2e"
 
 [ $# -gt 0 ] || set -- test/*.test.mjs
 # Two files at a time: each has its own broker, peers and browser.
-exec ../scripts/with-node.sh node --test --test-concurrency=2 --test-timeout=240000 --test-reporter=spec "$@"
+exec ../scripts/with-node.sh node --test --test-concurrency=2 --test-timeout=600000 --test-reporter=spec "$@"

@@ -51,11 +51,11 @@ export function run(command, args, options = {}) {
  * Starts a program and waits until ready(log) is true, log being the file with its output. It leads a process group of its own, which ends as a
  * whole with stop().
  */
-export async function start(name, command, args, { ready, env = {}, cwd, seconds } = {}) {
+export async function start(name, command, args, { ready, env = {}, cwd, seconds, uid, gid } = {}) {
   fs.mkdirSync(out, { recursive: true })
   const log = path.join(out, `${path.basename(process.argv[1] ?? 'run', '.test.mjs')}-${name}.log`)
   const fd = fs.openSync(log, 'w')
-  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', fd, fd], detached: true })
+  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', fd, fd], detached: true, uid, gid })
   fs.closeSync(fd)
   running.add(child)
   let failed

@@ -1,5 +1,6 @@
 // The broker itself, as a program: bin/signet with a configuration, accounts and a database of its own.
 
+import crypto from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { freePort, host } from './ports.mjs'
@@ -22,16 +23,19 @@ export async function signetAddress() {
 /** A person with an account kept by Signet. */
 export const eve = { provider: 'local', username: 'eve', email: 'eve@example.com', name: 'Eve Example', password: 'correct horse battery' }
 
-async function startSignet(issuer, { apps, providers, people = [eve] }) {
+async function startSignet(issuer, { apps, providers, people = [eve], database = 'sqlite:signet.db' }) {
   const dir = folder('signet')
   const config = path.join(dir, 'signet.yaml')
   const admin = `127.0.0.1:${await freePort('127.0.0.1')}`
+  if (!database.startsWith('sqlite:')) { // else Signet makes it
+    fs.writeFileSync(path.join(dir, 'signet.key'), `${crypto.randomBytes(32).toString('base64')}\n`, { mode: 0o600 })
+  }
   // JSON is YAML too.
   fs.writeFileSync(config, JSON.stringify({
     issuer,
     listen: new URL(issuer).host,
     admin_listen: admin,
-    database: 'sqlite:signet.db',
+    database,
     master_key_file: 'signet.key',
     apps,
     providers,

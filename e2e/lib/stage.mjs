@@ -3,6 +3,7 @@
 
 import { keep, launch, visitor } from './chromium.mjs'
 import { host } from './ports.mjs'
+import { startPostgres } from './postgres.mjs'
 import { eve, signetAddress } from './signet.mjs'
 import { startOIDCProvider } from '../peers/oidc-provider.mjs'
 import { startApp } from '../peers/openid-client.mjs'
@@ -14,9 +15,12 @@ const secret = (of) => `a secret of ${of}, long enough for a test`
  * Starts it all. more(signet) may add apps: it gives a list of entries of the configuration. upstream(signet) may
  * say more of the upstreams: globex and initech of how Signet is configured for them, client of Signet's
  * registration at Globex, others of more clients there, providers(globex, initech) of more entries of the
- * configuration. introduce() gives Initech Signet's metadata once more.
+ * configuration. introduce() gives Initech Signet's metadata once more. database is sqlite or postgres, and what
+ * DATABASE says for all.
  */
-export async function startStage({ more = async () => [], upstream = () => ({}), log = () => {} } = {}) {
+export async function startStage({ more = async () => [], upstream = () => ({}), log = () => {}, database = 'sqlite' } = {}) {
+  const engine = process.env.DATABASE || database
+  if (!['sqlite', 'postgres'].includes(engine)) throw new Error(`DATABASE is ${engine}, want sqlite or postgres`)
   const started = []
   const up = async (promise) => {
     const server = await promise
@@ -30,7 +34,9 @@ export async function startStage({ more = async () => [], upstream = () => ({}),
     const { client, others, providers = () => [], ...settings } = upstream(address)
     const globex = await up(startOIDCProvider({ clientSecret: secret('Signet at Globex'), redirectURI: address.callback('globex'), client, others, log }))
     const initech = await up(startSimpleSAMLphp())
+    const postgres = engine === 'postgres' ? await up(startPostgres()) : undefined
     const signet = await up(address.start({
+      database: postgres?.url,
       apps: [entry(app, 'web', 'Acme Web', secret('web')), entry(otherApp, 'other', 'Acme Wiki'), ...await more(address)],
       providers: [
         {

@@ -14,6 +14,7 @@ let stage, app, apache
 before(async () => {
   app = await apacheApp()
   stage = await startStage({
+    database: 'postgres',
     more: async () => [{
       id: 'apache', name: 'Acme Intranet', secret: clientSecret,
       redirect_uris: [app.redirectURI], post_logout_redirect_uris: [app.loggedOut],

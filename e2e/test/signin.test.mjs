@@ -10,7 +10,7 @@ import { people as initechPeople } from '../peers/simplesamlphp.mjs'
 import { shown } from '../peers/openid-client.mjs'
 
 let stage
-before(async () => { stage = await startStage() })
+before(async () => { stage = await startStage({ database: 'postgres' }) })
 after(() => stage?.stop())
 
 test('a person signs in at an OpenID provider', async () => {
