@@ -2,8 +2,9 @@
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 60s
+SOAK ?= 10m
 
-.PHONY: help build demo test test-setup check unit e2e lint bench fuzz screenshots
+.PHONY: help build demo test test-setup check unit e2e lint bench soak fuzz screenshots
 
 help:
 	@echo 'make demo         the broker, two fake company upstreams and an app, on loopback'
@@ -15,6 +16,7 @@ help:
 	@echo 'make lint         golangci-lint'
 	@echo 'make fuzz         each fuzz target for FUZZTIME ($(FUZZTIME))'
 	@echo 'make bench        how fast it is'
+	@echo 'make soak         two nodes under load that are killed and restarted, for SOAK ($(SOAK)) each'
 	@echo 'make build        bin/signet'
 
 build:
@@ -46,6 +48,9 @@ lint: check
 
 bench:
 	go run ./bench
+
+soak:
+	go test -count=1 -v -timeout 0 -run 'OnTwoNodes|RollingRestart' ./cmd/signet -soak $(SOAK)
 
 fuzz:
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
