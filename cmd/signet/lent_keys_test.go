@@ -3,30 +3,39 @@ package main
 import (
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/x509"
+	_ "embed"
+	"encoding/pem"
 	"sync"
 
 	"github.com/signet-broker/signet/broker/keys"
 )
 
-// lent are RSA keys that every world begins with: making some for each of hundreds would be most of what
-// the tests do. A world that needs more, because its keys rotate, has new ones made.
+// lentKeys are RSA keys that every world begins with, and every process of ours that a test starts: making some for
+// each of hundreds would be most of what the tests do. They guard nothing. A world that needs more, because its keys
+// rotate for long, has new ones made.
+//
+//go:embed testdata/lent.pem
+var lentKeys []byte
+
 var lent struct {
 	sync.Mutex
 	keys []*rsa.PrivateKey
-	next int // of the world that was begun last
+	rest []byte // of lentKeys, not read yet
+	next int    // of the world that was begun last
 }
 
-const maxLent = 16
-
 func init() {
+	lent.rest = lentKeys
 	keys.Default.RSA = func() (*rsa.PrivateKey, error) {
 		lent.Lock()
 		defer lent.Unlock()
-		if lent.next >= maxLent {
-			return rsa.GenerateKey(rand.Reader, 2048)
-		}
 		if lent.next == len(lent.keys) {
-			key, err := rsa.GenerateKey(rand.Reader, 2048)
+			var block *pem.Block
+			if block, lent.rest = pem.Decode(lent.rest); block == nil {
+				return rsa.GenerateKey(rand.Reader, 2048)
+			}
+			key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
 			if err != nil {
 				return nil, err
 			}
