@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 )
 
 // single is something that works once, on whichever node.
@@ -19,6 +20,7 @@ type single struct {
 	then func(c *cluster, winner *page, refused int) error
 	// judge replaces the rule that one wins and everybody else is refused.
 	judge func(c *cluster, got []*page) error
+	both  atomic.Int32 // rounds in which both nodes have answered
 }
 
 // singles are all that is single-use. Each runs beside the others.
