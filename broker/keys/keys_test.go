@@ -173,6 +173,69 @@ func TestNodesThatStartTogetherShareOneRing(t *testing.T) {
 	}
 }
 
+// TestRotationsDoNotPileUp: whoever rotates again and again makes no more keys, and brings none into use that
+// verifiers have not seen.
+func TestRotationsDoNotPileUp(t *testing.T) {
+	b := newBench(t)
+	r := b.open(keys.Default)
+	kid := func() string {
+		t.Helper()
+		token, err := r.Sign("ES256", keys.TypeAccess, map[string]any{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return parsed.Headers[0].KeyID
+	}
+	rotate := func(want time.Duration) {
+		t.Helper()
+		at, err := r.Rotate(t.Context())
+		if got := at.Sub(b.Now()).Round(time.Second); err != nil || got != want {
+			t.Fatalf("Rotate = in %v, %v, want in %v", got, err, want)
+		}
+	}
+	first := kid()
+	rotate(0)
+	second := kid()
+	if second == first {
+		t.Fatal("the first rotation changed nothing")
+	}
+	rotate(keys.Default.Ahead)
+	many := len(r.List())
+	b.pass(time.Hour)
+	for range 3 {
+		rotate(keys.Default.Ahead - time.Hour)
+	}
+	if got := len(r.List()); got != many || kid() != second {
+		t.Errorf("%d keys after five rotations, want %d, and the one in use as before", got, many)
+	}
+	b.pass(keys.Default.Ahead - time.Hour)
+	if kid() == second {
+		t.Error("the second rotation has not come about")
+	}
+}
+
+// TestANodeWhoseClockIsBehindSigns: the node that made the first keys lives a minute ahead.
+func TestANodeWhoseClockIsBehindSigns(t *testing.T) {
+	b := newBench(t)
+	ahead := b.open(keys.Default)
+	b.pass(-time.Minute)
+	behind := b.open(keys.Default)
+	token, err := behind.Sign("RS256", keys.TypeAccess, map[string]any{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := behind.Encrypt([]byte("x")); err != nil {
+		t.Error(err)
+	}
+	if err := ahead.Verify(t.Context(), token, keys.TypeAccess, &map[string]any{}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestJWKSHoldsPublicMembersOnly(t *testing.T) {
 	b := newBench(t)
 	var set struct{ Keys []map[string]any }

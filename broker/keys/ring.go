@@ -11,6 +11,7 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -32,6 +33,7 @@ type Schedule struct {
 	Every time.Duration // how long a key is in use
 	Ahead time.Duration // how long a key is published before it is used, at least
 	Keep  time.Duration // how long a signing key is published after its successor took over
+	Poll  time.Duration // how often another node's changes are looked for; 0: every five seconds
 	// RSA makes an RSA key of 2048 bits; nil: a new one. Tests that open hundreds of rings have it lend them keys.
 	RSA func() (*rsa.PrivateKey, error)
 }
@@ -43,15 +45,13 @@ func (s Schedule) newRSA() (*rsa.PrivateKey, error) {
 	return rsa.GenerateKey(rand.Reader, 2048)
 }
 
-// Default holds for a year's four rotations; two hours outlast what gateways cache, and 25 h the longest
-// access and ID token.
-var Default = Schedule{Every: 90 * 24 * time.Hour, Ahead: 2 * time.Hour, Keep: 25 * time.Hour}
+// Default holds for a year's four rotations. Gateways cache a key set for up to two hours, and may have fetched
+// it through another cache or from a node that had not looked for changes yet, and nodes' clocks differ: three
+// hours outlast all of that. 25 h do so for the longest access and ID token.
+var Default = Schedule{Every: 90 * 24 * time.Hour, Ahead: 3 * time.Hour, Keep: 25 * time.Hour}
 
 // keepRefresh outlasts every refresh token.
 const keepRefresh = 10 * 366 * 24 * time.Hour
-
-// poll is how often another node's changes are looked for.
-const poll = 5 * time.Second
 
 // Box seals private keys.
 type Box interface {
@@ -95,7 +95,7 @@ func Open(ctx context.Context, s Store, box Box, now func() time.Time, log *slog
 
 // Run keeps the ring current until ctx ends: other nodes' keys are read, due keys are made, old ones removed.
 func (r *Ring) Run(ctx context.Context) {
-	tick := time.NewTicker(poll)
+	tick := time.NewTicker(cmp.Or(r.schedule.Poll, 5*time.Second))
 	defer tick.Stop()
 	for {
 		select {
@@ -165,11 +165,12 @@ func (r *Ring) reopen(old *set, rec Record) (*key, error) {
 	return open(rec, plain)
 }
 
-// current returns the key of a line that is in use.
+// current returns the key of a line that is in use. Where none is yet, another node whose clock is ahead of
+// ours has made the first one a moment ago, and uses it.
 func (s *set) current(l line, now time.Time) (*key, error) {
 	ks := s.lines[l]
 	for i := len(ks) - 1; i >= 0; i-- {
-		if !ks[i].Active.After(now) {
+		if i == 0 || !ks[i].Active.After(now) {
 			return ks[i], nil
 		}
 	}

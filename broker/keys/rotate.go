@@ -70,6 +70,10 @@ func (r *Ring) makeMissing(ctx context.Context, all []line) error {
 	if len(add) == 0 {
 		return nil
 	}
+	// They are published from now on: making them has taken its time.
+	for i, made := 0, r.now(); i < len(add); i++ {
+		add[i].Created = made
+	}
 	return r.store.AddKeys(ctx, add, nil)
 }
 
@@ -107,15 +111,18 @@ func (r *Ring) Rotate(ctx context.Context) (time.Time, error) {
 	last := now
 	for _, l := range lines() {
 		ks := s.lines[l]
-		next := ks[len(ks)-1]
-		if !next.Active.After(now) {
+		i := slices.IndexFunc(ks, func(k *key) bool { return k.Active.After(now) })
+		if i < 0 {
 			continue
 		}
-		at := r.earliest(next, now)
+		next, at := ks[i], r.earliest(ks, i, now)
+		if at.After(next.Active) {
+			at = next.Active
+		}
 		if at.After(last) {
 			last = at
 		}
-		if !at.Before(next.Active) {
+		if at.Equal(next.Active) { // a rotation a moment ago has seen to it: keys must not pile up
 			continue
 		}
 		add, err := r.make(l, next.Seq+1, at.Add(r.schedule.Every))
@@ -130,13 +137,15 @@ func (r *Ring) Rotate(ctx context.Context) (time.Time, error) {
 	return last, err
 }
 
-// earliest is when a key may come into use: when it has been published long enough. The second of a line was
-// published together with the first, so nobody has a key set without it.
-func (r *Ring) earliest(k *key, now time.Time) time.Time {
-	if at := k.Created.Add(r.schedule.Ahead); k.Seq > 2 && at.After(now) {
-		return at
+// earliest is when the key ks[i] may come into use: when it has been published long enough. One that was
+// published together with the first of its line has been in every key set.
+func (r *Ring) earliest(ks []*key, i int, now time.Time) time.Time {
+	k := ks[i]
+	at := k.Created.Add(r.schedule.Ahead)
+	if i == 1 && k.Seq == 2 && k.Created.Equal(ks[0].Created) || at.Before(now) {
+		return now
 	}
-	return now
+	return at
 }
 
 // Info describes a key for people.
