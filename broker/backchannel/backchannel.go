@@ -178,7 +178,7 @@ func (s *Sender) count(app, result string) {
 
 // post sends a logout token to an app (§2.5). reason is one word for what went wrong.
 func (s *Sender) post(ctx context.Context, app *broker.App, n broker.Notice) (reason string, err error) {
-	raw, err := s.Issuer.Logout(app, n.User, n.Session)
+	raw, err := s.Issuer.Logout(ctx, app, n.User, n.Session)
 	if err != nil {
 		return "unsigned", err
 	}

@@ -107,7 +107,7 @@ func TestNoTokenIsRefusedWhileKeysRotate(t *testing.T) {
 			cached, fetched = nodes[(second+1)%2].JWKS(), b.Now()
 		}
 		for _, alg := range keys.Algorithms {
-			token, err := node.Sign(alg, keys.TypeAccess, map[string]any{"n": second})
+			token, err := node.Sign(t.Context(), alg, keys.TypeAccess, map[string]any{"n": second})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -137,7 +137,7 @@ func TestNoTokenIsRefusedWhileKeysRotate(t *testing.T) {
 func TestKeysThatAreOverAreNeitherPublishedNorTaken(t *testing.T) {
 	b := newBench(t)
 	r := b.open(keys.Schedule{Every: 10 * time.Second, Ahead: time.Second, Keep: 15 * time.Second})
-	old, err := r.Sign("ES256", keys.TypeAccess, map[string]any{})
+	old, err := r.Sign(t.Context(), "ES256", keys.TypeAccess, map[string]any{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestRotationsDoNotPileUp(t *testing.T) {
 	r := b.open(keys.Default)
 	kid := func() string {
 		t.Helper()
-		token, err := r.Sign("ES256", keys.TypeAccess, map[string]any{})
+		token, err := r.Sign(t.Context(), "ES256", keys.TypeAccess, map[string]any{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -224,7 +224,7 @@ func TestANodeWhoseClockIsBehindSigns(t *testing.T) {
 	ahead := b.open(keys.Default)
 	b.pass(-time.Minute)
 	behind := b.open(keys.Default)
-	token, err := behind.Sign("RS256", keys.TypeAccess, map[string]any{})
+	token, err := behind.Sign(t.Context(), "RS256", keys.TypeAccess, map[string]any{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +259,7 @@ func TestVerifyRefuses(t *testing.T) {
 	b := newBench(t)
 	r, other := b.open(keys.Default), newBench(t).open(keys.Default)
 	sign := func(r *keys.Ring, typ string) string {
-		s, err := r.Sign("ES256", typ, map[string]any{"sub": "x"})
+		s, err := r.Sign(t.Context(), "ES256", typ, map[string]any{"sub": "x"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -47,7 +47,7 @@ type jwsHeader struct {
 }
 
 // Sign returns claims as a JWT (RFC 7519) of a type, signed with the key of alg that is in use.
-func (r *Ring) Sign(alg, typ string, claims any) (string, error) {
+func (r *Ring) Sign(ctx context.Context, alg, typ string, claims any) (string, error) {
 	k, err := r.keys.Load().current(line{"sig", alg}, r.now())
 	if err != nil {
 		return "", err

@@ -55,7 +55,7 @@ func (p *Provider) refuse(w http.ResponseWriter, r *http.Request, app *broker.Ap
 	e := wire(err)
 	info := web.RequestInfo(r.Context())
 	info.Reason, info.Err = e.Code, err
-	next, err := p.failure(app.ID, req, e)
+	next, err := p.failure(r.Context(), app.ID, req, e)
 	if err != nil {
 		return err
 	}

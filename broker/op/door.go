@@ -35,7 +35,7 @@ type authentication struct {
 }
 
 // Finish makes the authorization code.
-func (p *Provider) Finish(_ context.Context, l broker.Login, s broker.Session) (providers.Next, *broker.Artifact, error) {
+func (p *Provider) Finish(ctx context.Context, l broker.Login, s broker.Session) (providers.Next, *broker.Artifact, error) {
 	var req request
 	if err := json.Unmarshal(l.Request, &req); err != nil {
 		return nil, nil, fmt.Errorf("login %s: %w", l.ID, err)
@@ -46,7 +46,7 @@ func (p *Provider) Finish(_ context.Context, l broker.Login, s broker.Session) (
 	}
 	if l.MustACR && !slices.Contains(l.ACR, s.ACR) {
 		// Nothing that the sign-in was not may be said of it; the app asked for no less.
-		next, err := p.failure(app.ID, req, oauth("unmet_authentication_requirements", "the person did not sign in as asked for"))
+		next, err := p.failure(ctx, app.ID, req, oauth("unmet_authentication_requirements", "the person did not sign in as asked for"))
 		return next, nil, err
 	}
 	secret := rand.Text() + rand.Text()
@@ -59,12 +59,12 @@ func (p *Provider) Finish(_ context.Context, l broker.Login, s broker.Session) (
 		Hash: hash[:], App: app.ID, User: s.User, Session: s.ID, Provider: s.Provider, Data: data,
 		Expires: p.Now().Add(app.Tokens.Code), Request: req.Pushed,
 	}
-	next, err := p.answer(app.ID, req, url.Values{"code": {secret}})
+	next, err := p.answer(ctx, app.ID, req, url.Values{"code": {secret}})
 	return next, a, err
 }
 
 // Fail tells the app why there is no code.
-func (p *Provider) Fail(_ context.Context, l broker.Login, reason *broker.Error) (providers.Next, error) {
+func (p *Provider) Fail(ctx context.Context, l broker.Login, reason *broker.Error) (providers.Next, error) {
 	var req request
 	if err := json.Unmarshal(l.Request, &req); err != nil {
 		return nil, fmt.Errorf("login %s: %w", l.ID, err)
@@ -80,13 +80,13 @@ func (p *Provider) Fail(_ context.Context, l broker.Login, reason *broker.Error)
 	case "consent_denied":
 		e = oauth("access_denied", "the person did not consent")
 	}
-	return p.failure(l.App, req, e)
+	return p.failure(ctx, l.App, req, e)
 }
 
-func (p *Provider) failure(app string, req request, e *Error) (providers.Next, error) {
+func (p *Provider) failure(ctx context.Context, app string, req request, e *Error) (providers.Next, error) {
 	v := url.Values{"error": {e.Code}}
 	if e.Description != "" {
 		v.Set("error_description", e.Description)
 	}
-	return p.answer(app, req, v)
+	return p.answer(ctx, app, req, v)
 }

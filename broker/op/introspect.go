@@ -68,7 +68,7 @@ func (p *Provider) tell(w http.ResponseWriter, r *http.Request, who inquirer, an
 		writeJSON(w, http.StatusOK, answer)
 		return
 	}
-	jwt, err := p.Keys.Sign(who.signing, keys.TypeIntrospection, map[string]any{
+	jwt, err := p.Keys.Sign(r.Context(), who.signing, keys.TypeIntrospection, map[string]any{
 		"iss": p.Issuer.URL, "aud": who.id, "iat": p.Now().Unix(), "token_introspection": answer,
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"strings"
@@ -31,7 +32,7 @@ func mode(v url.Values, uri string) string {
 }
 
 // sign puts an answer's parameters into a JWT for the app.
-func (p *Provider) sign(app string, v url.Values) (url.Values, error) {
+func (p *Provider) sign(ctx context.Context, app string, v url.Values) (url.Values, error) {
 	a := p.Registry.App(app)
 	if a == nil {
 		return nil, providers.Refuse("unknown_app", "app %q is gone", app)
@@ -40,7 +41,7 @@ func (p *Provider) sign(app string, v url.Values) (url.Values, error) {
 	for name := range v {
 		c[name] = v.Get(name)
 	}
-	token, err := p.Keys.Sign(a.Signing, keys.TypeID, c)
+	token, err := p.Keys.Sign(ctx, a.Signing, keys.TypeID, c)
 	if err != nil {
 		return nil, fmt.Errorf("answer: %w", err)
 	}
@@ -49,7 +50,7 @@ func (p *Provider) sign(app string, v url.Values) (url.Values, error) {
 
 // answer sends an authorization response to the app. iss is in each, so that the app can tell who answers
 // (RFC 9207).
-func (p *Provider) answer(app string, req request, v url.Values) (providers.Next, error) {
+func (p *Provider) answer(ctx context.Context, app string, req request, v url.Values) (providers.Next, error) {
 	v.Set("iss", p.Issuer.URL)
 	if req.State != "" {
 		v.Set("state", req.State)
@@ -57,7 +58,7 @@ func (p *Provider) answer(app string, req request, v url.Values) (providers.Next
 	way, signed := strings.CutSuffix(req.ResponseMode, ".jwt")
 	if signed {
 		var err error
-		if v, err = p.sign(app, v); err != nil {
+		if v, err = p.sign(ctx, app, v); err != nil {
 			return nil, err
 		}
 	}

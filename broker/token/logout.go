@@ -1,6 +1,7 @@
 package token
 
 import (
+	"context"
 	"crypto/rand"
 	"time"
 
@@ -13,13 +14,13 @@ const logoutLifetime = 2 * time.Minute
 
 // Logout returns the logout token that tells an app of a session's end (OpenID Connect Back-Channel Logout
 // 1.0 §2.4).
-func (i *Issuer) Logout(a *broker.App, user, session string) (string, error) {
+func (i *Issuer) Logout(ctx context.Context, a *broker.App, user, session string) (string, error) {
 	now := i.Now()
 	sub, sid, err := i.names(a, user, session)
 	if err != nil {
 		return "", err
 	}
-	return i.Keys.Sign(a.Signing, keys.TypeLogout, map[string]any{
+	return i.Keys.Sign(ctx, a.Signing, keys.TypeLogout, map[string]any{
 		"iss": i.URL, "sub": sub, "aud": a.ID, "sid": sid, "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(logoutLifetime).Unix(),
 		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": struct{}{}},

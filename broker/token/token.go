@@ -83,11 +83,11 @@ func (i *Issuer) Issue(ctx context.Context, a Authorization) (Set, error) {
 	if err != nil {
 		return Set{}, err
 	}
-	if set.Access, err = i.Keys.Sign(to.alg, keys.TypeAccess, i.accessClaims(known, to, now)); err != nil {
+	if set.Access, err = i.Keys.Sign(ctx, to.alg, keys.TypeAccess, i.accessClaims(known, to, now)); err != nil {
 		return Set{}, err
 	}
 	if slices.Contains(f.Scope, "openid") && !a.AccessOnly {
-		if set.ID, err = i.Keys.Sign(alg, keys.TypeID, i.idClaims(known, now, halfHash(alg, set.Access))); err != nil {
+		if set.ID, err = i.Keys.Sign(ctx, alg, keys.TypeID, i.idClaims(known, now, halfHash(alg, set.Access))); err != nil {
 			return Set{}, err
 		}
 	}

@@ -154,7 +154,7 @@ func signedAnew(alg, typ string, with map[string]any) func(*trial, tokenAnswer) 
 		c["exp"], c["iat"] = int64(c["exp"].(float64)), int64(c["iat"].(float64))
 		maps.Copy(c, with)
 		maps.DeleteFunc(c, func(_ string, v any) bool { return v == nil })
-		token, err := w.signet.ring.Sign(alg, typ, c)
+		token, err := w.signet.ring.Sign(w.t.Context(), alg, typ, c)
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -317,7 +317,7 @@ func expectedRows() []row {
 			var c map[string]any
 			decodeClaims(w.t, mine.tokens.ID, &c)
 			c["aud"], c["exp"], c["iat"] = rivalApp, int64(c["exp"].(float64)), int64(c["iat"].(float64))
-			hint, err := w.signet.ring.Sign("RS256", keys.TypeID, c)
+			hint, err := w.signet.ring.Sign(w.t.Context(), "RS256", keys.TypeID, c)
 			if err != nil {
 				w.t.Fatal(err)
 			}
