@@ -309,41 +309,57 @@ func (f *fleet) visitor(turn int, jar http.CookieJar) *http.Client {
 
 func (f *fleet) add(have []held, a tokenAnswer) []held {
 	f.logins.Add(1)
-	for _, token := range []string{a.Access, a.ID} {
-		if t, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA, jose.PS256}); err == nil {
-			f.mu.Lock()
-			f.kids[t.Headers[0].KeyID] = true
-			f.mu.Unlock()
-		}
+	var c struct {
+		Expires int64 `json:"exp"`
 	}
-	// exp is a whole second, and the other node's clock is ahead. What takes a while must be over by then, too.
-	return append(have, held{a.Access, a.ID, time.Now().Add(f.pace.life - time.Second - 2*f.pace.skew)})
+	for _, token := range []string{a.Access, a.ID} {
+		t, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA, jose.PS256})
+		if err == nil {
+			err = t.UnsafeClaimsWithoutVerification(&c)
+		}
+		if err != nil {
+			f.check("parse", err)
+			return have
+		}
+		f.mu.Lock()
+		f.kids[t.Headers[0].KeyID] = true
+		f.mu.Unlock()
+	}
+	// The other node's clock is ahead.
+	return append(have, held{a.Access, a.ID, time.Unix(c.Expires, 0).Add(-f.pace.skew)})
+}
+
+// refused notes a refusal of a token that is still good now.
+func (f *fleet) refused(what string, h held, err error) {
+	if time.Now().Before(h.until) {
+		f.check(what, err)
+	}
 }
 
 // use has every gateway check a token.
 func (f *fleet) use(h held) {
 	for _, g := range f.gateways {
-		f.check("gateway: access token", g.verify(h.access))
-		f.check("gateway: ID token", g.verify(h.id))
+		f.refused("gateway: access token", h, g.verify(h.access))
+		f.refused("gateway: ID token", h, g.verify(h.id))
 		f.verified.Add(2)
 	}
 }
 
 // present gives a token back to Signet.
 func (f *fleet) present(c *http.Client, app string, h held) {
-	if time.Now().After(h.until) {
+	req, err := http.NewRequest(http.MethodGet, f.issuer+"/userinfo", http.NoBody)
+	if err != nil {
+		f.check("userinfo", err)
 		return
 	}
-	req, err := http.NewRequest(http.MethodGet, f.issuer+"/userinfo", http.NoBody)
-	f.check("userinfo", err)
 	req.Header.Set("Authorization", "Bearer "+h.access)
 	_, err = fetch(c, req)
-	f.check("userinfo", err)
+	f.refused("userinfo", h, err)
 	body, err := f.post(c, app, "/introspect", url.Values{"token": {h.access}})
 	if err == nil && !bytes.Contains(body, []byte(`"active":true`)) {
 		err = errors.New(string(body))
 	}
-	f.check("introspect", err)
+	f.refused("introspect", h, err)
 	f.asked.Add(2)
 }
 
