@@ -52,10 +52,12 @@ var mayImport = map[string][]string{
 	"static":           {},
 
 	"internal/authcode": {"providers", "internal/egress"},
+	"internal/awskms":   {"providers", "internal/egress"},
 	"internal/demoapp":  {},
 	"internal/egress":   {},
 	"internal/idptest":  {},
 	"internal/jwks":     {"providers"},
+	"internal/kmstest":  {},
 	"internal/pgtest":   {},
 	"internal/seal":     {},
 	"internal/secret":   {},
