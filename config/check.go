@@ -29,6 +29,7 @@ func check(c *Config, d *document) {
 	providers := k.providers()
 	k.apps(providers)
 	k.apis()
+	k.keys()
 	k.trustedIssuers()
 }
 

@@ -26,6 +26,7 @@ type Config struct {
 	MasterKeyFile  string         `yaml:"master_key_file" doc:"file with the key that seals secrets in the database: 32 random bytes in base64. Made when missing with SQLite, required with PostgreSQL"`
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies" doc:"addresses or networks of the proxies whose X-Forwarded headers are believed"`
 	ClientTLS
+	Keys      Keys       `yaml:"keys" doc:"where the private keys are that sign tokens; absent: sealed in the database"`
 	Sessions  Sessions   `yaml:"sessions" doc:"how long a browser stays signed in"`
 	Egress    Egress     `yaml:"egress" doc:"where Signet itself may connect to"`
 	Apps      []App      `yaml:"apps" doc:"the OpenID relying parties that sign people in here"`

@@ -52,7 +52,7 @@ func (r *Ring) Certificate(ctx context.Context, use string) (*tls.Certificate, e
 		if k, err := r.keys.Load().current(l, r.now()); err == nil {
 			return k.certificate, nil
 		}
-		if err := r.makeMissing(ctx, []line{l}); err != nil && !errors.Is(err, broker.ErrConflict) {
+		if err := r.makeMissing(ctx, []line{l}); err != nil {
 			return nil, err
 		}
 		if _, err := r.load(ctx); err != nil {
@@ -92,7 +92,7 @@ func (r *Ring) RotateCertificate(ctx context.Context, use string, now bool) (Inf
 		return Info{}, err
 	}
 	ks = s.lines[certificateLine(use)]
-	return s.info(ks[len(ks)-1], r.now()), nil
+	return r.info(s, ks[len(ks)-1], r.now()), nil
 }
 
 func (r *Ring) addCertificate(ctx context.Context, newest *key, active time.Time) error {

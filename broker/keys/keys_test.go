@@ -61,7 +61,7 @@ func (b *bench) pass(d time.Duration) {
 
 func (b *bench) open(s keys.Schedule) *keys.Ring {
 	b.t.Helper()
-	r, err := keys.Open(b.t.Context(), b.db, b.box, b.Now, slog.New(slog.DiscardHandler), s)
+	r, err := keys.Open(b.t.Context(), b.db, b.box, b.Now, slog.New(slog.DiscardHandler), s, keys.Elsewhere{})
 	if err != nil {
 		b.t.Fatalf("Open: %v", err)
 	}
@@ -192,8 +192,8 @@ func TestRotationsDoNotPileUp(t *testing.T) {
 	}
 	rotate := func(want time.Duration) {
 		t.Helper()
-		at, err := r.Rotate(t.Context())
-		if got := at.Sub(b.Now()).Round(time.Second); err != nil || got != want {
+		done, err := r.Rotate(t.Context())
+		if got := done.At.Sub(b.Now()).Round(time.Second); err != nil || got != want {
 			t.Fatalf("Rotate = in %v, %v, want in %v", got, err, want)
 		}
 	}
@@ -332,8 +332,8 @@ func TestEncryptedIsTheSameForTheSameAndOnlyForUs(t *testing.T) {
 			t.Errorf("%s is taken", name)
 		}
 	}
-	if at, err := r.Rotate(t.Context()); err != nil || !at.Equal(b.Now()) {
-		t.Fatalf("Rotate = %v, %v", at, err)
+	if done, err := r.Rotate(t.Context()); err != nil || !done.At.Equal(b.Now()) {
+		t.Fatalf("Rotate = %v, %v", done, err)
 	}
 	if got, err := r.Decrypt(t.Context(), one); err != nil || string(got) != "one" {
 		t.Errorf("after a rotation: Decrypt = %q, %v", got, err)

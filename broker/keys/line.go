@@ -36,7 +36,8 @@ func lines() []line {
 type key struct {
 	Record
 	public      jose.JSONWebKey
-	private     crypto.Signer
+	private     crypto.Signer     // nil when remote
+	remote      string            // where the private key is kept elsewhere, its name there; see remote.go
 	headers     map[string]string // by typ: the JWS header, encoded, with its dot
 	aead        cipher.AEAD
 	iv          []byte // see refresh.go
@@ -49,6 +50,8 @@ type material struct {
 	PKCS8       []byte `json:"pkcs8,omitempty"`
 	Certificate []byte `json:"certificate,omitempty"` // DER
 	Secret      []byte `json:"secret,omitempty"`
+	Remote      string `json:"remote,omitempty"` // the name of a private key that is kept elsewhere
+	Public      []byte `json:"public,omitempty"` // its public key, as PKIX
 }
 
 func purpose(r Record) string { return "key|" + r.Use + "|" + r.Alg + "|" + r.ID }
@@ -60,12 +63,16 @@ func (r *Ring) make(l line, seq int64, active time.Time) (Record, error) {
 	if err != nil {
 		return rec, fmt.Errorf("make a %s key: %w", l.alg, err)
 	}
+	return rec, r.seal(&rec, m)
+}
+
+func (r *Ring) seal(rec *Record, m material) error {
 	plain, err := json.Marshal(m)
 	if err != nil {
-		return rec, err
+		return err
 	}
-	rec.Sealed, err = r.box.Seal(purpose(rec), plain)
-	return rec, err
+	rec.Sealed, err = r.box.Seal(purpose(*rec), plain)
+	return err
 }
 
 func generate(rec *Record, s Schedule) (m material, err error) {
@@ -88,16 +95,20 @@ func generate(rec *Record, s Schedule) (m material, err error) {
 		return m, err
 	}
 	if rec.Use == "sig" {
-		thumb, err := (&jose.JSONWebKey{Key: private.Public()}).Thumbprint(crypto.SHA256)
-		if err != nil {
+		if rec.ID, err = thumbprint(private.Public()); err != nil {
 			return m, err
 		}
-		rec.ID = base64.RawURLEncoding.EncodeToString(thumb)
 	} else if m.Certificate, err = selfSign(private, rec); err != nil {
 		return m, err
 	}
 	m.PKCS8, err = x509.MarshalPKCS8PrivateKey(private)
 	return m, err
+}
+
+// thumbprint is a public key's kid (RFC 7638).
+func thumbprint(public crypto.PublicKey) (string, error) {
+	thumb, err := (&jose.JSONWebKey{Key: public}).Thumbprint(crypto.SHA256)
+	return base64.RawURLEncoding.EncodeToString(thumb), err
 }
 
 // selfSign makes a certificate for peers that want one. They trust it because it was given to them, not
@@ -128,6 +139,14 @@ func open(rec Record, plain []byte) (*key, error) {
 	if m.Secret != nil {
 		return k, k.openSecret(m.Secret)
 	}
+	if m.Remote != "" {
+		public, err := x509.ParsePKIXPublicKey(m.Public)
+		if err != nil {
+			return nil, fmt.Errorf("key %s: %w", rec.ID, err)
+		}
+		k.remote = m.Remote
+		return k, k.openSigner(public)
+	}
 	private, err := parsePrivate(m.PKCS8)
 	if err != nil {
 		return nil, fmt.Errorf("key %s: %w", rec.ID, err)
@@ -137,5 +156,6 @@ func open(rec Record, plain []byte) (*key, error) {
 		k.certificate = &tls.Certificate{Certificate: [][]byte{m.Certificate}, PrivateKey: private, Leaf: leaf}
 		return k, err
 	}
-	return k, k.openSigner(private)
+	k.private = private
+	return k, k.openSigner(private.Public())
 }

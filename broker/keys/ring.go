@@ -7,7 +7,7 @@
 // has expired.
 //
 // Read in this order: ring.go (loading and looking up), line.go (what a key is), sign.go, refresh.go,
-// lasting.go, rotate.go, certificate.go.
+// lasting.go, rotate.go, remote.go (signing keys that are kept elsewhere), certificate.go.
 package keys
 
 import (
@@ -61,17 +61,21 @@ type Box interface {
 
 // Ring holds the keys in memory. It is safe for many goroutines.
 type Ring struct {
-	store    Store
-	box      Box
-	now      func() time.Time
-	log      *slog.Logger
-	schedule Schedule
+	store     Store
+	box       Box
+	now       func() time.Time
+	log       *slog.Logger
+	schedule  Schedule
+	elsewhere Elsewhere
 
 	keys    atomic.Pointer[set]
 	loading sync.Mutex
 	loaded  time.Time // when last looked for an unknown key
 
 	verified verified
+
+	names sync.Map  // by kid: the name of a key here, where it has another than in the database
+	tried time.Time // when a key that is kept elsewhere was last asked for
 }
 
 // set is all keys at one moment. It is never changed.
@@ -84,9 +88,10 @@ type set struct {
 type line struct{ use, alg string }
 
 // Open loads the ring, and makes the keys that are missing: at a first start that takes a moment.
-// It fails when the database was sealed with another master key.
-func Open(ctx context.Context, s Store, box Box, now func() time.Time, log *slog.Logger, schedule Schedule) (*Ring, error) {
-	r := &Ring{store: s, box: box, now: now, log: log, schedule: schedule}
+// It fails when the database was sealed with another master key, and when an algorithm has no key that can sign
+// because those that are kept elsewhere cannot be had.
+func Open(ctx context.Context, s Store, box Box, now func() time.Time, log *slog.Logger, schedule Schedule, e Elsewhere) (*Ring, error) {
+	r := &Ring{store: s, box: box, now: now, log: log, schedule: schedule, elsewhere: e}
 	if err := r.maintain(ctx); err != nil {
 		return nil, err
 	}

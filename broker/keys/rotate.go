@@ -23,36 +23,47 @@ func (r *Ring) maintain(ctx context.Context) error {
 			all = append(all, l)
 		}
 	}
-	if err := r.makeMissing(ctx, all); err != nil && !errors.Is(err, broker.ErrConflict) {
-		return err
-	}
+	failed := r.makeMissing(ctx, all)
 	if old := r.outlived(); len(old) > 0 {
 		if err := r.store.DeleteKeys(ctx, old); err != nil {
-			return err
+			return errors.Join(failed, err)
 		}
 	}
 	_, err = r.load(ctx)
-	return err
+	return errors.Join(failed, err)
 }
 
 // makeMissing sees to it that each line has a key in use and one that stands ready. A certificate has a
-// successor only when it is about to run out, and the lasting key has none.
+// successor only when it is about to run out, and the lasting key has none. A line whose keys cannot be had does
+// not keep the others from it.
 func (r *Ring) makeMissing(ctx context.Context, all []line) error {
 	s, now := r.keys.Load(), r.now()
 	var add []Record
+	var failed error
 	for _, l := range all {
+		if r.isRemote(l) {
+			more, err := r.remoteMissing(ctx, s, l)
+			add, failed = append(add, more...), errors.Join(failed, err)
+			continue
+		}
 		last, active := int64(0), now
 		if ks := s.lines[l]; len(ks) > 0 {
 			newest := ks[len(ks)-1]
-			if newest.Active.After(now) || !rotates(l) && !newest.runsOut(now) {
+			if newest.remote == "" && (newest.Active.After(now) || !rotates(l) && !newest.runsOut(now)) {
 				continue
 			}
 			last, active = newest.Seq, newest.Active.Add(r.schedule.Every)
+			if newest.remote != "" { // keys are not kept elsewhere any more
+				active = now
+			}
 			if !rotates(l) {
 				active = now.Add(certificateAhead)
 			}
 			if due := now.Add(r.schedule.Ahead); active.Before(due) { // nobody was there in time
 				active = due
+			}
+			if newest.remote != "" && r.signer(s, l.alg, now) == nil { // nothing else can sign
+				active = now
 			}
 		}
 		for {
@@ -68,13 +79,16 @@ func (r *Ring) makeMissing(ctx context.Context, all []line) error {
 		}
 	}
 	if len(add) == 0 {
-		return nil
+		return failed
 	}
 	// They are published from now on: making them has taken its time.
 	for i, made := 0, r.now(); i < len(add); i++ {
 		add[i].Created = made
 	}
-	return r.store.AddKeys(ctx, add, nil)
+	if err := r.store.AddKeys(ctx, add, nil); !errors.Is(err, broker.ErrConflict) { // else another node was faster
+		failed = errors.Join(failed, err)
+	}
+	return failed
 }
 
 func rotates(l line) bool { return l.use == "sig" || l.use == "refresh" }
@@ -91,6 +105,9 @@ func (r *Ring) outlived() []string {
 			keep = keepRefresh
 		}
 		for i := range len(ks) - 1 {
+			if l.use == "sig" && ks[i] == r.signer(r.keys.Load(), l.alg, r.now()) {
+				continue // the one that it would be over by is not used here
+			}
 			if r.now().Sub(ks[i+1].Active) > keep {
 				old = append(old, ks[i].ID)
 			}
@@ -99,42 +116,62 @@ func (r *Ring) outlived() []string {
 	return old
 }
 
-// Rotate puts the keys that stand ready into use, in every line, and returns when the last of them is. That
-// is now, unless one was made so recently (by a rotation just before) that verifiers may not have seen it:
-// then it is as soon as they have. The old keys stay published until what they signed has expired.
-func (r *Ring) Rotate(ctx context.Context) (time.Time, error) {
+// Rotation is what has come of one by hand.
+type Rotation struct {
+	// At is when the last of the new keys is in use. That is now, unless one was made so recently (by a rotation
+	// just before) that verifiers may not have seen it: then it is as soon as they have.
+	At time.Time
+	// Without are the algorithms whose next key is to be named first, because they are kept elsewhere.
+	Without []string
+}
+
+// Rotate puts the keys that stand ready into use, in every line. The old keys stay published until what they
+// signed has expired.
+func (r *Ring) Rotate(ctx context.Context) (Rotation, error) {
 	s, err := r.load(ctx)
 	if err != nil {
-		return time.Time{}, err
+		return Rotation{}, err
 	}
 	now := r.now()
-	last := now
+	out := Rotation{At: now}
 	for _, l := range lines() {
 		ks := s.lines[l]
-		i := slices.IndexFunc(ks, func(k *key) bool { return k.Active.After(now) })
+		i := r.next(s, l, now)
 		if i < 0 {
+			if r.isRemote(l) {
+				out.Without = append(out.Without, l.alg)
+			}
 			continue
 		}
 		next, at := ks[i], r.earliest(ks, i, now)
 		if at.After(next.Active) {
 			at = next.Active
 		}
-		if at.After(last) {
-			last = at
+		if at.After(out.At) {
+			out.At = at
 		}
 		if at.Equal(next.Active) { // a rotation a moment ago has seen to it: keys must not pile up
 			continue
 		}
-		add, err := r.make(l, next.Seq+1, at.Add(r.schedule.Every))
-		if err != nil {
-			return last, err
+		var add Record
+		if !r.isRemote(l) {
+			if add, err = r.make(l, next.Seq+1, at.Add(r.schedule.Every)); err != nil {
+				return out, err
+			}
 		}
 		if err := r.store.ActivateKey(ctx, next.ID, at, add, r.rotated(next.Record)); err != nil && !errors.Is(err, broker.ErrConflict) {
-			return last, err
+			return out, err
 		}
 	}
 	_, err = r.load(ctx)
-	return last, err
+	return out, err
+}
+
+// next is the place of the key of a line that stands ready; -1: there is none.
+func (r *Ring) next(s *set, l line, now time.Time) int {
+	return slices.IndexFunc(s.lines[l], func(k *key) bool {
+		return k.Active.After(now) && (k.remote != "") == r.isRemote(l) // else it will not be used any more
+	})
 }
 
 // earliest is when the key ks[i] may come into use: when it has been published long enough. One that was
@@ -155,6 +192,8 @@ type Info struct {
 	Alg    string    `json:"alg"`
 	Status string    `json:"status"` // next, active or retired
 	Active time.Time `json:"active"` // since or from when it is in use
+	// Remote is the name of a private key that is kept elsewhere; "" for one that is in the database.
+	Remote string `json:"remote,omitempty"`
 	// Expires is when a certificate runs out; zero for what is no certificate.
 	Expires time.Time `json:"expires,omitzero"`
 }
@@ -165,7 +204,7 @@ func (r *Ring) List() []Info {
 	s, now := r.keys.Load(), r.now()
 	for _, ks := range s.lines {
 		for _, k := range ks {
-			all = append(all, s.info(k, now))
+			all = append(all, r.info(s, k, now))
 		}
 	}
 	slices.SortFunc(all, func(a, b Info) int {
@@ -177,14 +216,17 @@ func (r *Ring) List() []Info {
 	return all
 }
 
-func (s *set) info(k *key, now time.Time) Info {
-	i := Info{ID: k.ID, Use: k.Use, Alg: k.Alg, Status: "retired", Active: k.Active}
-	current, err := s.current(line{k.Use, k.Alg}, now)
+func (r *Ring) info(s *set, k *key, now time.Time) Info {
+	i := Info{ID: k.ID, Use: k.Use, Alg: k.Alg, Status: "retired", Active: k.Active, Remote: r.name(k)}
+	current, _ := s.current(line{k.Use, k.Alg}, now)
+	if k.Use == "sig" {
+		current = r.signer(s, k.Alg, now)
+	}
 	switch {
-	case k.Active.After(now):
-		i.Status = "next"
-	case err == nil && k == current:
+	case k == current:
 		i.Status = "active"
+	case k.Active.After(now) && (k.Use != "sig" || (k.remote != "") == r.isRemote(line{k.Use, k.Alg})):
+		i.Status = "next"
 	}
 	if k.certificate != nil {
 		i.Expires = k.certificate.Leaf.NotAfter

@@ -27,9 +27,9 @@ const (
 // maxToken is the length of the longest token that is looked at, in bytes.
 const maxToken = 32 << 10
 
-func (k *key) openSigner(private crypto.Signer) error {
-	k.public = jose.JSONWebKey{Key: private.Public(), KeyID: k.ID, Algorithm: k.Alg, Use: "sig"}
-	k.private, k.headers = private, map[string]string{}
+func (k *key) openSigner(public crypto.PublicKey) error {
+	k.public = jose.JSONWebKey{Key: public, KeyID: k.ID, Algorithm: k.Alg, Use: "sig"}
+	k.headers = map[string]string{}
 	for _, typ := range []string{TypeID, TypeAccess, TypeLogout, TypeIntrospection} {
 		header, err := json.Marshal(jwsHeader{k.Alg, k.ID, typ})
 		if err != nil {
@@ -46,11 +46,12 @@ type jwsHeader struct {
 	Typ string `json:"typ"`
 }
 
-// Sign returns claims as a JWT (RFC 7519) of a type, signed with the key of alg that is in use.
+// Sign returns claims as a JWT (RFC 7519) of a type, signed with the key of alg that is in use. Where that is kept
+// elsewhere, the network is asked, and errors are those of Remote.
 func (r *Ring) Sign(ctx context.Context, alg, typ string, claims any) (string, error) {
-	k, err := r.keys.Load().current(line{"sig", alg}, r.now())
-	if err != nil {
-		return "", err
+	k := r.signer(r.keys.Load(), alg, r.now())
+	if k == nil {
+		return "", fmt.Errorf("no key for %s", alg)
 	}
 	payload, err := json.Marshal(claims)
 	if err != nil {
@@ -61,24 +62,20 @@ func (r *Ring) Sign(ctx context.Context, alg, typ string, claims any) (string, e
 	token := make([]byte, 0, len(k.headers[typ])+len(payload)*4/3+400)
 	token = append(token, k.headers[typ]...)
 	token = b64.AppendEncode(token, payload)
-	signature, err := k.sign(token)
+	signature, err := r.sign(ctx, k, token)
 	if err != nil {
 		return "", fmt.Errorf("sign with %s: %w", k.ID, err)
 	}
 	return string(b64.AppendEncode(append(token, '.'), signature)), nil
 }
 
-// sign returns the signature of an algorithm over input (RFC 7518 §3.3 to §3.5, RFC 8037 §3.1).
-func (k *key) sign(input []byte) ([]byte, error) {
+// sign returns the signature of a key's algorithm over input (RFC 7518 §3.3 to §3.5, RFC 8037 §3.1).
+func (r *Ring) sign(ctx context.Context, k *key, input []byte) ([]byte, error) {
 	if k.Alg == "EdDSA" {
 		return k.private.Sign(rand.Reader, input, crypto.Hash(0))
 	}
 	digest := sha256.Sum256(input)
-	var how crypto.SignerOpts = crypto.SHA256
-	if k.Alg == "PS256" {
-		how = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}
-	}
-	signature, err := k.private.Sign(rand.Reader, digest[:], how)
+	signature, err := r.signDigest(ctx, k, digest[:])
 	if err != nil || k.Alg != "ES256" {
 		return signature, err
 	}
@@ -91,6 +88,19 @@ func (k *key) sign(input []byte) ([]byte, error) {
 	point.S.FillBytes(fixed[32:])
 	return fixed, nil
 }
+
+func (r *Ring) signDigest(ctx context.Context, k *key, digest []byte) ([]byte, error) {
+	if k.remote != "" {
+		return r.signRemote(ctx, k, digest)
+	}
+	var how crypto.SignerOpts = crypto.SHA256
+	if k.Alg == "PS256" {
+		how = pss
+	}
+	return k.private.Sign(rand.Reader, digest, how)
+}
+
+var pss = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}
 
 // Verify checks that a token of a type was signed here, and decodes its payload into claims. Nothing else
 // is checked: neither its times nor its audience.

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/signet-broker/signet/broker/keys"
+	"github.com/signet-broker/signet/config"
+	"github.com/signet-broker/signet/internal/awskms"
 )
 
 // keysCommand looks after the key ring.
@@ -33,13 +37,13 @@ func (c *keysList) Run(ctx context.Context) error {
 		return printJSON(all)
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "USE\tALG\tSTATUS\tSINCE\tEXPIRES\tKID")
+	fmt.Fprintln(w, "USE\tALG\tSTATUS\tSINCE\tEXPIRES\tKID\tKEPT IN")
 	for _, k := range all {
 		expires := "-"
 		if !k.Expires.IsZero() {
 			expires = k.Expires.UTC().Format(time.DateOnly)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.Use, k.Alg, k.Status, k.Active.UTC().Format(time.DateTime), expires, k.ID)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.Use, k.Alg, k.Status, k.Active.UTC().Format(time.DateTime), expires, k.ID, cmp.Or(k.Remote, "the database"))
 	}
 	return w.Flush()
 }
@@ -60,15 +64,18 @@ func (c *keysRotate) Run(ctx context.Context) error {
 	if c.Use != "tokens" {
 		return c.certificate(ctx, s.ring)
 	}
-	at, err := s.ring.Rotate(ctx)
+	done, err := s.ring.Rotate(ctx)
 	if err != nil {
 		return err
 	}
-	if at.After(time.Now()) {
-		fmt.Printf("The last rotation was so recent that apps may not have seen the next keys: they come into use at %s.\n", at.UTC().Format(time.DateTime+" MST"))
-		return nil
+	if done.At.After(time.Now()) {
+		fmt.Printf("Some of the next keys were made or named so recently that apps may not have seen them: the last comes into use at %s.\n", done.At.UTC().Format(time.DateTime+" MST"))
+	} else {
+		fmt.Println("New keys are in use. The old ones stay published until the last token they signed has expired.")
 	}
-	fmt.Println("New keys are in use. The old ones stay published until the last token they signed has expired.")
+	if len(done.Without) > 0 {
+		return fmt.Errorf("the key of %s stays as it is: AWS KMS keeps it, and no next one is named. Add it at the end of keys.kms.%s, and restart Signet or run this again", strings.Join(done.Without, " and "), done.Without[0])
+	}
 	return nil
 }
 
@@ -87,4 +94,14 @@ Identity providers that read our metadata by its address take it by themselves. 
 It comes into use at %s, or as soon as you say so with --now.
 `, k.ID, k.Active.UTC().Format(time.DateTime+" MST"))
 	return nil
+}
+
+// elsewhere says which signing keys AWS KMS keeps. A configuration that has a kms block and names none still reaches
+// those that it named before, until their successors in the database have been published for long enough.
+func elsewhere(cfg *config.Config) keys.Elsewhere {
+	c := cfg.Keys.KMS
+	if c.RS256 == nil && c.ES256 == nil && c.PS256 == nil {
+		return keys.Elsewhere{}
+	}
+	return keys.Elsewhere{Remote: awskms.New(c.Endpoint), Names: c.Names()}
 }

@@ -138,7 +138,7 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("issuer: %w", err)
 	}
-	if s.ring, err = keys.Open(ctx, s.db, s.box, s.now, s.log, keys.Default); err != nil {
+	if s.ring, err = keys.Open(ctx, s.db, s.box, s.now, s.log, keys.Default, elsewhere(cfg)); err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
 	if s.registry, err = newRegistry(ctx, s, cfg); err != nil {
@@ -296,7 +296,7 @@ func openQuietly(ctx context.Context, path string) (*signet, error) {
 		return nil, err
 	}
 	s := &signet{db: db, box: box, log: log, now: time.Now}
-	if s.ring, err = keys.Open(ctx, db, box, time.Now, log, keys.Default); err != nil {
+	if s.ring, err = keys.Open(ctx, db, box, time.Now, log, keys.Default, elsewhere(cfg)); err != nil {
 		s.close()
 		return nil, fmt.Errorf("keys: %w", err)
 	}
