@@ -37,7 +37,12 @@ type Config struct {
 
 	// Warnings are what may be meant and is probably not.
 	Warnings Faults `yaml:"-"`
+
+	doc *document
 }
+
+// FaultAt is a fault that was found when something was tried, e.g. at keys.kms.RS256.0.
+func (c *Config) FaultAt(key, problem string) Fault { return c.doc.at(key, problem) }
 
 // TLS names the files of a certificate, both or none.
 type TLS struct {

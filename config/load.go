@@ -50,6 +50,7 @@ func (d *document) load(data []byte) (*Config, error) {
 		return nil, d.faults
 	}
 	c := Default()
+	c.doc = d
 	c.MasterKeyFile = d.resolve(c.MasterKeyFile)
 	if d.root != nil {
 		d.decode(d.root, reflect.ValueOf(c).Elem(), "")

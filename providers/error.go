@@ -16,7 +16,7 @@ const (
 	Conflict                     // stands against something that is there already: 409
 	Throttled                    // too many of them: 429 with Retry-After
 	Upstream                     // a provider cannot be reached or is broken: 502
-	Unavailable                  // our database cannot be reached: 503 with Retry-After
+	Unavailable                  // our database, or what keeps our keys, cannot be reached: 503 with Retry-After
 )
 
 // Error is a refusal or a failure. A stranger sees the sentence that belongs to Reason and Kind, never Err.

@@ -67,6 +67,7 @@ var byReason = map[string]cause{
 	"upstream_unreachable": upstream,
 	"upstream_broken":      upstream,
 	"database_unavailable": {"unavailable", "unavailable", "later"},
+	"keys_unavailable":     {"unavailable", "unavailable", "later"},
 	"throttled":            {"throttled", "throttled", ""},
 
 	"unknown_app":               unknownApp,

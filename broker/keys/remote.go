@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // Signing keys can be kept where nobody can read them, such as AWS KMS. They are in the ring as all others are:
@@ -184,6 +186,21 @@ func fits(public crypto.PublicKey, alg string) error {
 		}
 	}
 	return fmt.Errorf("the key is none for %s: RS256 and PS256 need one of RSA with 2048 bits or more, ES256 one on the curve P-256", alg)
+}
+
+// Try tells what keeps a key from being used for an algorithm: it is asked for, and has to sign.
+func Try(ctx context.Context, remote Remote, name, alg string) error {
+	public, err := remote.Public(ctx, name)
+	if err == nil {
+		err = fits(public, alg)
+	}
+	if err != nil {
+		return err
+	}
+	r := &Ring{elsewhere: Elsewhere{Remote: remote}}
+	k := &key{Record: Record{Use: "sig", Alg: alg}, public: jose.JSONWebKey{Key: public}, remote: name}
+	_, err = r.sign(ctx, k, []byte("a signature that is for nothing"))
+	return err
 }
 
 // signRemote has a digest signed elsewhere. What comes back is looked at: a token whose signature is not good is never

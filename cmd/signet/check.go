@@ -1,17 +1,24 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"text/tabwriter"
 
+	"github.com/signet-broker/signet/broker/keys"
 	"github.com/signet-broker/signet/config"
+	"github.com/signet-broker/signet/providers"
 )
 
 // checkCommand tells what is wrong with the configuration, or what it says.
 type checkCommand struct {
 	configFlag
-	JSON bool `help:"As JSON."`
+	JSON    bool `help:"As JSON."`
+	Offline bool `help:"Do not ask AWS KMS whether its keys sign."`
 }
 
 // served is what a configuration would serve.
@@ -22,6 +29,7 @@ type served struct {
 	Admin     string           `json:"admin_listen"`
 	Apps      []servedApp      `json:"apps"`
 	Providers []servedProvider `json:"providers"`
+	Keys      []servedKey      `json:"keys,omitempty"` // those that are not in the database
 	Warnings  []string         `json:"warnings"`
 }
 
@@ -39,11 +47,21 @@ type servedProvider struct {
 	Disabled bool   `json:"disabled"`
 }
 
+type servedKey struct {
+	Alg  string `json:"alg"`
+	Name string `json:"name"`
+}
+
 // Run implements the command.
-func (c *checkCommand) Run() error {
+func (c *checkCommand) Run(ctx context.Context) error {
 	cfg, err := loadConfig(c.Config)
 	if err != nil {
 		return err
+	}
+	if !c.Offline {
+		if err := tryKeys(ctx, cfg); err != nil {
+			return err
+		}
 	}
 	s := describe(cfg)
 	if c.JSON {
@@ -65,6 +83,9 @@ func (c *checkCommand) Run() error {
 			state = "disabled"
 		}
 		fmt.Fprintf(w, "provider\t%s\t%s\t%s\t%s\n", p.ID, p.Name, p.Kind, state)
+	}
+	for _, k := range s.Keys {
+		fmt.Fprintf(w, "key\t%s\t%s\n", k.Alg, k.Name)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -90,8 +111,44 @@ func describe(cfg *config.Config) served {
 		}
 		s.Providers = append(s.Providers, servedProvider{p.ID, p.Kind, p.Name, callback, p.Disabled})
 	}
+	names := cfg.Keys.KMS.Names()
+	for _, alg := range slices.Sorted(maps.Keys(names)) {
+		for _, name := range names[alg] {
+			s.Keys = append(s.Keys, servedKey{alg, name})
+		}
+	}
 	for _, w := range cfg.Warnings {
 		s.Warnings = append(s.Warnings, w.String())
 	}
 	return s
+}
+
+// tryKeys has each key that is kept elsewhere sign something, and tells every fault.
+func tryKeys(ctx context.Context, cfg *config.Config) error {
+	e := elsewhere(cfg)
+	var faults config.Faults
+	for alg, names := range e.Names {
+		for i, name := range names {
+			if err := keys.Try(ctx, e.Remote, name, alg); err != nil {
+				faults = append(faults, cfg.FaultAt(fmt.Sprintf("keys.kms.%s.%d", alg, i), reasonOf(err)))
+			}
+		}
+	}
+	if len(faults) == 0 {
+		return nil
+	}
+	faults.Sort()
+	for _, f := range faults {
+		fmt.Fprintln(os.Stderr, f)
+	}
+	return errShown
+}
+
+// reasonOf is what an error says for those who run Signet, without its word for the log.
+func reasonOf(err error) string {
+	var e *providers.Error
+	if errors.As(err, &e) && e.Err != nil {
+		err = e.Err
+	}
+	return err.Error()
 }
