@@ -176,7 +176,7 @@ func TestNoMoveOfKeysRefusesAToken(t *testing.T) {
 				t.Fatalf("%s: %v", move.what, err)
 			}
 		}
-		live30(30 * time.Hour)
+		live30(31 * time.Hour) // so that the next move finds a gateway in the middle of its two hours
 		if got := b.kept(r, "ES256"); got != move.want {
 			t.Errorf("%s: signed with %q, want %q", move.what, got, move.want)
 		}
@@ -226,6 +226,43 @@ func TestAKeyThatCannotBeHad(t *testing.T) {
 	b.pass(day)
 	if err := r.Maintain(t.Context()); err != nil || b.kept(r, "RS256") != good || b.kept(r, "PS256") != "" {
 		t.Errorf("one key for two algorithms (%v): RS256 is signed with %q, PS256 with %q", err, b.kept(r, "RS256"), b.kept(r, "PS256"))
+	}
+}
+
+// TestAKeyThatIsTakenBack: its successor is not to be used after all.
+func TestAKeyThatIsTakenBack(t *testing.T) {
+	b := newRemoteBench(t)
+	one, two := b.kms.NewEC(t, "eu-central-1"), b.kms.NewEC(t, "eu-central-1")
+	b.mustRing(map[string][]string{"ES256": {one}})
+	r := b.mustRing(map[string][]string{"ES256": {one, two}})
+	if _, err := r.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.pass(4 * time.Hour)
+	if got := b.kept(r, "ES256"); got != two {
+		t.Fatalf("signed with %q, want the second", got)
+	}
+	r = b.mustRing(map[string][]string{"ES256": {one}})
+	for range 3 {
+		if got := b.kept(r, "ES256"); got != one {
+			t.Errorf("signed with %q, want the first again", got)
+		}
+		b.pass(day)
+		if err := r.Maintain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestOneKeyUnderTwoNamesIsRefused(t *testing.T) {
+	b := newRemoteBench(t)
+	here := b.kms.NewRSA(t, "eu-central-1")
+	there := b.kms.Replicate(here, "us-east-1")
+	for _, names := range []map[string][]string{{"RS256": {here}, "PS256": {there}}, {"RS256": {here, there}}} {
+		if _, err := b.ring(names); err == nil || !strings.Contains(err.Error(), "one key") {
+			t.Errorf("%v: %v", names, err)
+		}
+		b.bench = newBench(t)
 	}
 }
 

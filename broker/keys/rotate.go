@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -43,7 +44,14 @@ func (r *Ring) makeMissing(ctx context.Context, all []line) error {
 	for _, l := range all {
 		if r.isRemote(l) {
 			more, err := r.remoteMissing(ctx, s, l)
-			add, failed = append(add, more...), errors.Join(failed, err)
+			failed = errors.Join(failed, err)
+			for _, rec := range more {
+				if slices.ContainsFunc(add, func(a Record) bool { return a.ID == rec.ID }) {
+					failed = errors.Join(failed, fmt.Errorf("%s: two of the names that are kept elsewhere are one key, %s", l.alg, rec.ID))
+					continue
+				}
+				add = append(add, rec)
+			}
 			continue
 		}
 		last, active := int64(0), now
