@@ -50,8 +50,8 @@ func (c *keysList) Run(ctx context.Context) error {
 
 type keysRotate struct {
 	configFlag
-	Use string `help:"What for: tokens, or saml for the certificate that SAML identity providers know us by." enum:"tokens,saml" default:"tokens"`
-	Now bool   `help:"With --use saml: take the next certificate into use at once. Each identity provider that checks our signatures must have it."`
+	Use string `help:"What for: tokens, saml for the certificate that SAML identity providers know us by, or oidc-client for the key that OpenID providers know us by (token_auth: private_key_jwt)." enum:"tokens,saml,oidc-client" default:"tokens"`
+	Now bool   `help:"With --use saml or oidc-client: take the next one into use at once. Each provider that checks our signatures must have it."`
 }
 
 // Run implements the command.
@@ -85,14 +85,23 @@ func (c *keysRotate) certificate(ctx context.Context, ring *keys.Ring) error {
 	if err != nil {
 		return err
 	}
-	if k.Status != "next" {
+	at := k.Active.UTC().Format(time.DateTime + " MST")
+	switch {
+	case c.Use == "saml" && k.Status != "next":
 		fmt.Printf("Certificate %s is in use, until %s. The former one decrypts for another month.\n", k.ID, k.Expires.UTC().Format(time.DateOnly))
-		return nil
-	}
-	fmt.Printf(`Certificate %s stands ready and is in our metadata from now on.
+	case c.Use == "saml":
+		fmt.Printf(`Certificate %s stands ready and is in our metadata from now on.
 Identity providers that read our metadata by its address take it by themselves. Give the others the metadata anew.
 It comes into use at %s, or as soon as you say so with --now.
-`, k.ID, k.Active.UTC().Format(time.DateTime+" MST"))
+`, k.ID, at)
+	case k.Status != "next":
+		fmt.Println("The new key is in use. The former one stays published for another month.")
+	default:
+		fmt.Printf(`The next key stands ready and is at /callback/{provider}/jwks from now on.
+Providers that read it there take it by themselves. Give it to the others.
+It comes into use at %s, or as soon as you say so with --now.
+`, at)
+	}
 	return nil
 }
 

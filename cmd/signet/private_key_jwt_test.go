@@ -46,6 +46,35 @@ func TestUpstreamKnowsSignetByItsKey(t *testing.T) {
 		t.Errorf("another key after a restart: %s", after.body)
 	}
 	signIn()
+	published := func() []string {
+		t.Helper()
+		w.restart()
+		var set struct{ Keys []struct{ Kid string } }
+		if err := json.Unmarshal([]byte(w.browser().get("/callback/keyed/jwks").body), &set); err != nil {
+			t.Fatal(err)
+		}
+		var kids []string
+		for _, k := range set.Keys {
+			kids = append(kids, k.Kid)
+		}
+		return kids
+	}
+	first := published()
+	if out := w.mustRun("keys", "rotate", "--use", "oidc-client"); !strings.Contains(out, "stands ready") {
+		t.Errorf("rotate = %s", out)
+	}
+	both := published()
+	if len(first) != 1 || len(both) != 2 || both[0] != first[0] {
+		t.Fatalf("keys = %v and then %v, want the first and a next one", first, both)
+	}
+	signIn()
+	if out := w.mustRun("keys", "rotate", "--use", "oidc-client", "--now"); !strings.Contains(out, "is in use") {
+		t.Errorf("rotate --now = %s", out)
+	}
+	if now := published(); len(now) != 2 || now[0] != both[1] || now[1] != first[0] {
+		t.Errorf("keys after --now = %v, want %v turned round", now, both)
+	}
+	signIn()
 	for _, path := range []string{"/callback/globex/jwks", "/callback/initech/jwks", "/callback/local/jwks", "/callback/nobody/jwks", "/saml/keyed/metadata"} {
 		if p := w.browser().get(path); p.status != http.StatusNotFound || strings.Contains(p.body, "keys") {
 			t.Errorf("%s: %v", path, p)
