@@ -1,8 +1,6 @@
 package keys_test
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -35,7 +33,7 @@ func (b *remoteBench) ring(names map[string][]string) (*keys.Ring, error) {
 		e = keys.Elsewhere{}
 	}
 	schedule := keys.Default
-	schedule.RSA = func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 1024) } // ours are not looked at here
+	schedule.RSA = small
 	return keys.Open(b.t.Context(), b.db, b.box, b.Now, slog.New(slog.DiscardHandler), schedule, e)
 }
 
@@ -135,9 +133,9 @@ func TestNoMoveOfKeysRefusesAToken(t *testing.T) {
 		until time.Time
 	}
 	var live []issued
-	live30 := func(d time.Duration) { // lets time pass in steps of half an hour
+	pass := func(d time.Duration) { // lets time pass in steps of an hour
 		t.Helper()
-		for end := b.Now().Add(d); b.Now().Before(end); b.pass(30 * time.Minute) {
+		for end := b.Now().Add(d); b.Now().Before(end); b.pass(time.Hour) {
 			if err := r.Maintain(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -176,7 +174,7 @@ func TestNoMoveOfKeysRefusesAToken(t *testing.T) {
 				t.Fatalf("%s: %v", move.what, err)
 			}
 		}
-		live30(31 * time.Hour) // so that the next move finds a gateway in the middle of its two hours
+		pass(31 * time.Hour) // so that the next move finds a gateway in the middle of its two hours
 		if got := b.kept(r, "ES256"); got != move.want {
 			t.Errorf("%s: signed with %q, want %q", move.what, got, move.want)
 		}
