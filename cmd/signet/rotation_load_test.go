@@ -7,7 +7,6 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -32,7 +31,6 @@ import (
 	"github.com/signet-broker/signet/internal/idptest"
 	"github.com/signet-broker/signet/internal/pgtest"
 )
-
 
 const rotationConfig = `
 issuer: %[1]s
