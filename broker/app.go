@@ -11,6 +11,7 @@ type App struct {
 	Name                   string
 	SecretHashes           [][]byte // SHA-256 of each secret that is good; none: a public client
 	RedirectURIs           []string
+	RequestURIs            []string // where its signed requests may stand (OpenID Connect Core §6.2); none: nothing is fetched
 	PostLogoutRedirectURIs []string
 	InitiateLoginURI       string
 	BackchannelLogoutURI   string   // is told of ended sessions by us; "": it does not want to be

@@ -49,6 +49,9 @@ type ClientTLS struct {
 	ClientCAs *x509.CertPool `yaml:"-"` // nil: none
 }
 
+// maxRequestURI is the longest request_uri that there may be (OpenID Connect Core §6.2).
+const maxRequestURI = 512
+
 // What App.Auth may be.
 var appAuths = []string{"client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "none"}
 
@@ -96,6 +99,7 @@ func readPool(path string) (*x509.CertPool, string) {
 func (k *checker) appAuth(a *App, key string) {
 	k.appKeys(a, key)
 	k.appSecrets(a, key)
+	k.appRequests(a, key)
 	hasKeys := a.JWKS != nil || a.JWKSURI != ""
 	switch a.Auth {
 	case "private_key_jwt":
@@ -165,6 +169,30 @@ func (k *checker) appKeys(a *App, key string) {
 		}
 		a.Thumbprints = append(a.Thumbprints, sums...)
 	}
+}
+
+// appRequests checks where an app's signed requests may stand.
+func (k *checker) appRequests(a *App, key string) {
+	for i, uri := range a.RequestURIs {
+		at := fmt.Sprintf("%s.request_uris.%d", key, i)
+		if problem := jwksProblem(uri); problem != "" {
+			k.fault(at, "%s", problem)
+		} else if len(uri) > maxRequestURI {
+			k.fault(at, "is longer than %d characters", maxRequestURI)
+		}
+	}
+	switch {
+	case len(a.RequestURIs) == 0:
+	case a.JWKS == nil && a.JWKSURI == "":
+		k.fault(key+".request_uris", "needs jwks or jwks_uri: what stands there must be signed")
+	case a.RequirePAR:
+		k.fault(key+".request_uris", "is of no use with require_par")
+	}
+}
+
+// Refers tells whether some app's requests may be fetched.
+func (c *Config) Refers() bool {
+	return slices.ContainsFunc(c.Apps, func(a App) bool { return len(a.RequestURIs) > 0 })
 }
 
 func jwksProblem(text string) string {

@@ -52,7 +52,7 @@ type TLS struct {
 
 // Egress is about providers that are registered in the database: those of this file reach every address.
 type Egress struct {
-	Allow []netip.Prefix `yaml:"allow" doc:"private networks, or loopback, that registered providers and the keys of apps may be at; absent: public addresses only"`
+	Allow []netip.Prefix `yaml:"allow" doc:"private networks, or loopback, that registered providers and the keys and requests of apps may be at; absent: public addresses only"`
 }
 
 // Sessions are the lifetimes of a browser's sign-in.
@@ -67,6 +67,7 @@ type App struct {
 	Name                   string        `yaml:"name" doc:"what people read; the id when absent"`
 	Secret                 secret.String `yaml:"secret" doc:"the client_secret; absent: a public client"`
 	RedirectURIs           []string      `yaml:"redirect_uris" doc:"where a login may end; compared exactly. https, http on loopback, or a public client's own scheme with a dot"`
+	RequestURIs            []string      `yaml:"request_uris" doc:"where signed requests of the app may stand (request_uri of OpenID Connect Core §6.2): compared exactly but for a fragment that is the SHA-256 of what stands there. https, or http on loopback; public addresses, or those of egress.allow. Needs jwks or jwks_uri"`
 	PostLogoutRedirectURIs []string      `yaml:"post_logout_redirect_uris" doc:"where a logout may end; compared exactly"`
 	InitiateLoginURI       string        `yaml:"initiate_login_uri" doc:"the app's address that starts a login"`
 	BackchannelLogoutURI   string        `yaml:"backchannel_logout_uri" doc:"where Signet tells the app of ended sessions (OpenID Connect Back-Channel Logout); https, or http on loopback"`

@@ -40,6 +40,7 @@ type metadata struct {
 	ClaimsParameter     bool     `json:"claims_parameter_supported"`
 	RequestParameter    bool     `json:"request_parameter_supported"`
 	RequestURIParameter bool     `json:"request_uri_parameter_supported"`
+	RegisteredURIs      bool     `json:"require_request_uri_registration"`
 	Pushed              string   `json:"pushed_authorization_request_endpoint"`
 	TokenAuthAlgs       []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 	RequestAlgs         []string `json:"request_object_signing_alg_values_supported"`
@@ -64,7 +65,7 @@ func (p *Provider) describe() error {
 		JWKS: p.Site.URL("/jwks"), Revocation: p.Site.URL("/revoke"), Introspection: p.Site.URL("/introspect"), EndSession: p.Site.URL("/logout"),
 		Scopes: token.Scopes, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post", "jwt", "query.jwt", "form_post.jwt"},
 		Device: p.Site.URL("/device_authorization"), Pushed: p.Site.URL("/par"), AnswerAlgs: keys.Algorithms, RequestAlgs: algs, TokenAuthAlgs: append(algs[:len(algs):len(algs)], "HS256"),
-		RequestParameter: true, ClaimsParameter: true,
+		RequestParameter: true, ClaimsParameter: true, RequestURIParameter: p.ByReference, RegisteredURIs: true,
 		GrantTypes: grants, Subjects: []string{"public", "pairwise"}, IDTokenAlgs: keys.Algorithms,
 		TokenAuth: auth, RevocationAuth: auth,
 		IntrospectionAuth: []string{"client_secret_basic", "client_secret_post"}, IntrospectionAlgs: keys.Algorithms, ProofAlgs: proofAlgorithms, CertificateBound: true,

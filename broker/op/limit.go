@@ -14,6 +14,7 @@ const (
 	maxGuesses = 100
 	maxPushes  = 6000
 	maxCodes   = 1000
+	maxFetches = 600
 )
 
 // maxCallers bounds a limiter's memory. Beyond it nobody more is counted: what is limited is too long to be

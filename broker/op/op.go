@@ -1,8 +1,8 @@
 // Package op is the door for OpenID relying parties: the OpenID Provider (OpenID Connect Core, RFC 6749 as
 // narrowed by RFC 9700).
 //
-// Read in this order: op.go, authorize.go, request.go, par.go and
-// requestobject.go (a login comes in), door.go and jarm.go (it goes back to the
+// Read in this order: op.go, authorize.go, request.go, claims.go, par.go, requestobject.go and
+// reference.go (a login comes in), door.go and jarm.go (it goes back to the
 // app), token.go with clientauth.go, dpop.go, resource.go and the grant_*.go (code and refresh token become tokens),
 // device.go, device_page.go and device_door.go (a program without a browser),
 // userinfo.go, introspect.go, revoke.go, logout.go, discovery.go; errors.go is what every refusal looks like on the wire.
@@ -50,10 +50,16 @@ type Provider struct {
 	Issuers  []TrustedIssuer // whose assertions are taken as grants
 	// ClientCAs are the authorities whose certificates tls_client_auth takes; nil: none.
 	ClientCAs *x509.CertPool
+	// Objects fetches the request objects of apps: from public addresses, within ObjectTimeout and MaxObject.
+	Objects *http.Client
+	// ByReference says in discovery that some app's requests may be fetched.
+	ByReference bool
 
 	guesses   limiter // wrong credentials
 	pushes    limiter // pushed requests
 	codes     limiter // unknown codes
+	fetches   limiter // request objects that were asked for
+	objects   objects
 	grants    map[string]Grant
 	discovery []byte
 }
@@ -63,6 +69,7 @@ func (p *Provider) Register() error {
 	p.guesses.most, p.guesses.period = maxGuesses, time.Minute
 	p.pushes.most, p.pushes.period = maxPushes, time.Minute
 	p.codes.most, p.codes.period = maxCodes, time.Minute
+	p.fetches.most, p.fetches.period = maxFetches, time.Minute
 	p.grants = map[string]Grant{}
 	for _, g := range p.Grants {
 		p.grants[g.Type()] = g

@@ -188,6 +188,17 @@ func (p *Provider) unsign(ctx context.Context, app *broker.App, a *asked) error 
 	return nil
 }
 
+// open replaces the parameters by those of a signed request, which comes beside them or stands where they say.
+func (p *Provider) open(ctx context.Context, app *broker.App, a *asked) error {
+	if a.values.Get("request_uri") != "" && mayRefer(app) {
+		var err error
+		if a.values, err = p.fetch(ctx, app, a.values); err != nil {
+			return err
+		}
+	}
+	return p.unsign(ctx, app, a)
+}
+
 // ask finds out what an app asks for and where its answer goes. With an error, a request without a
 // RedirectURI says that nobody may be sent to the app.
 func (p *Provider) ask(ctx context.Context, app *broker.App, v url.Values) (asked, request, error) {
@@ -196,7 +207,7 @@ func (p *Provider) ask(ctx context.Context, app *broker.App, v url.Values) (aske
 		if err := p.pull(ctx, app, &a); err != nil {
 			return a, request{}, err
 		}
-	} else if err := p.unsign(ctx, app, &a); err != nil {
+	} else if err := p.open(ctx, app, &a); err != nil {
 		req, terr := p.target(app, v)
 		if terr != nil {
 			req = request{}

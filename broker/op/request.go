@@ -159,7 +159,7 @@ func unsupported(v url.Values, _ *broker.App, _ *request) error {
 	case v.Get("request") != "":
 		return oauth("request_not_supported", "the app has no keys to sign requests with")
 	case v.Get("request_uri") != "":
-		return oauth("request_uri_not_supported", "request_uri is only for pushed requests")
+		return oauth("request_uri_not_supported", "the app has registered no request_uris")
 	case v.Get("registration") != "":
 		return oauth("registration_not_supported", "registration is not supported")
 	case len(v.Get("claims")) > maxClaims:

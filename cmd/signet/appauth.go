@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/signet-broker/signet/broker"
+	"github.com/signet-broker/signet/broker/op"
 	"github.com/signet-broker/signet/config"
 	"github.com/signet-broker/signet/internal/egress"
 	"github.com/signet-broker/signet/internal/jwks"
@@ -56,6 +57,14 @@ func (s *signet) credentials(cfg *config.Config, c *config.App) broker.Credentia
 func (s *signet) outToKeys(cfg *config.Config) egress.Options {
 	out := registeredOut(s.out, cfg)
 	out.Timeout = keysTimeout
+	return out
+}
+
+// outToObjects is the way to the request objects of apps, which are where their keys may be. Anybody can have
+// them asked for: few at a time.
+func (s *signet) outToObjects(cfg *config.Config) egress.Options {
+	out := registeredOut(s.out, cfg)
+	out.Timeout, out.MaxBody, out.PerHost = op.ObjectTimeout, op.MaxObject, 16
 	return out
 }
 

@@ -64,6 +64,7 @@ var groups = []group{
 	{name: "assertion", rows: assertionRows, edit: []func(string) string{withKeyApps, withLoopback}},
 	{name: "par", rows: parRows, edit: []func(string) string{withKeyApps}},
 	{name: "request object", rows: requestObjectRows, edit: []func(string) string{withKeyApps}},
+	{name: "request by reference", rows: referenceRows, edit: []func(string) string{withReferences, withLoopback}, start: newInsideWorld},
 	{name: "exchange", rows: exchangeRows, edit: []func(string) string{withExchange}},
 	{name: "device", rows: deviceRows, edit: []func(string) string{withDevices}},
 	{name: "consent", rows: consentRows, edit: []func(string) string{withPartner}},

@@ -170,7 +170,7 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 	door := &op.Provider{
 		APIs: known,
 		Site: s.site, Broker: core, Registry: s.registry, Store: s.db, Issuer: tokens, Keys: s.ring, Now: s.now,
-		Requests: s.db, ClientCAs: cfg.ClientCAs,
+		Requests: s.db, ClientCAs: cfg.ClientCAs, Objects: egress.Client(s.outToObjects(cfg)), ByReference: cfg.Refers(),
 		Grants: []op.Grant{
 			&op.CodeGrant{Store: s.db, APIs: known, Now: s.now},
 			&op.RefreshGrant{Issuer: tokens, Store: s.db, Now: s.now},
@@ -188,7 +188,7 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 // app is a configured app as the core knows it.
 func app(c *config.App) *broker.App {
 	a := &broker.App{
-		ID: c.ID, Name: c.Name, RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
+		ID: c.ID, Name: c.Name, RedirectURIs: c.RedirectURIs, RequestURIs: c.RequestURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
 		InitiateLoginURI: c.InitiateLoginURI, BackchannelLogoutURI: c.BackchannelLogoutURI, FrontchannelLogoutURI: c.FrontchannelLogoutURI,
 		Providers: c.Providers, PKCEOptional: c.PKCE == config.PKCEOptional,
 		Tokens: broker.Lifetimes{
