@@ -43,6 +43,13 @@ func (a *App) Public() bool {
 	return a.Credentials.Method == AuthNone || a.Credentials.Method == "" && len(a.SecretHashes) == 0
 }
 
+// Constrained tells whether nobody else has any use for the app's tokens: it authenticates, and each access token
+// needs a proof of its key or its certificate.
+func (a *App) Constrained() bool {
+	bound := a.DPoPRequired || a.CertificateBound || a.Credentials.Method == AuthTLS || a.Credentials.Method == AuthSelfSigned
+	return bound && !a.Public()
+}
+
 // Uses tells whether the app may use a grant type.
 func (a *App) Uses(grant string) bool {
 	if len(a.Grants) == 0 {

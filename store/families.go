@@ -82,6 +82,20 @@ WHERE id = $1 AND generation = $2 AND revoked = 0 AND expires > $5 AND ends > $6
 	}}})
 }
 
+// Extend implements token.Store. A family that has expired is broker.ErrConflict too.
+func (db *DB) Extend(ctx context.Context, id string, generation int64, expires time.Time) error {
+	if !storable([]any{id}) {
+		return broker.ErrConflict
+	}
+	now := db.now()
+	return db.engine.write(ctx, op{steps: []step{{
+		sql: `UPDATE families SET expires = CASE WHEN expires > $3 THEN expires ELSE $3 END, kept = CASE WHEN kept > $3 THEN kept ELSE $3 END
+WHERE id = $1 AND generation = $2 AND revoked = 0 AND expires > $4 AND ends > $5 AND ` + current,
+		args: []any{id, generation, ms(expires), now, now},
+		none: broker.ErrConflict,
+	}}})
+}
+
 // Revoke implements token.Store.
 func (db *DB) Revoke(ctx context.Context, id string, e broker.Event) error {
 	if !storable([]any{id}) {

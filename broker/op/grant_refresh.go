@@ -15,7 +15,9 @@ import (
 	"github.com/signet-broker/signet/broker/web"
 )
 
-// RefreshGrant is the refresh_token grant (RFC 6749 §6), with rotation and reuse detection (RFC 9700 §4.14).
+// RefreshGrant is the refresh_token grant (RFC 6749 §6), with rotation and reuse detection (RFC 9700 §4.14.2). An app
+// that authenticates, and whose access tokens are of no use to others, keeps its refresh token: a new one at each use
+// protects it from nobody, and costs it the sign-in when an answer is lost (FAPI 2.0 Security Profile §5.3.2.1).
 type RefreshGrant struct {
 	Issuer *token.Issuer
 	Store  token.Store
@@ -77,16 +79,21 @@ func narrowed(granted []string, form url.Values) ([]string, error) {
 	return scope, nil
 }
 
-// rotate decides what a presented generation means: the current one makes the next; the one before it gets
+// rotate decides what a presented generation means: the current one makes the next, or stays; the one before it gets
 // the same next again for a short time, because its answer may have been lost; anything older is theft by
 // one of the two who have it, and ends the family.
 func (g *RefreshGrant) rotate(ctx context.Context, app *broker.App, f token.Family, generation int64) (token.Authorization, error) {
 	now := g.Now()
 	switch {
+	case generation == f.Generation && app.Constrained():
+		kept := f.Kept(app, now)
+		return token.Authorization{Family: kept, Commit: func(ctx context.Context) error {
+			return g.extend(ctx, f, kept)
+		}}, nil
 	case generation == f.Generation:
 		next := f.Next(app, now)
 		return token.Authorization{Family: next, Commit: func(ctx context.Context) error {
-			return g.commit(ctx, app, f, next)
+			return raced(g.Store.Rotate(ctx, f.ID, f.Generation, next.Rotated, next.Expires))
 		}}, nil
 	case generation == f.Generation-1 && now.Sub(f.Rotated) <= token.Grace:
 		return token.Authorization{Family: f, Commit: func(context.Context) error { return nil }}, nil
@@ -101,8 +108,14 @@ func (g *RefreshGrant) rotate(ctx context.Context, app *broker.App, f token.Fami
 // errRaced says that another request has exchanged the same refresh token a moment ago.
 var errRaced = errors.New("exchanged at the same time")
 
-func (g *RefreshGrant) commit(ctx context.Context, app *broker.App, f, next token.Family) error {
-	err := g.Store.Rotate(ctx, f.ID, f.Generation, next.Rotated, next.Expires)
+func (g *RefreshGrant) extend(ctx context.Context, f, kept token.Family) error {
+	if kept.Expires.Equal(f.Expires) {
+		return nil
+	}
+	return raced(g.Store.Extend(ctx, f.ID, f.Generation, kept.Expires))
+}
+
+func raced(err error) error {
 	if errors.Is(err, broker.ErrConflict) {
 		return errRaced
 	}

@@ -49,6 +49,9 @@ type Store interface {
 	// Rotate makes Generation from+1, Rotated at and Expires expires, if the family is not revoked and its
 	// Generation is from: else broker.ErrConflict.
 	Rotate(ctx context.Context, id string, from int64, at, expires time.Time) error
+	// Extend has a family expire no sooner than expires, if it is not revoked and its Generation is as given:
+	// else broker.ErrConflict.
+	Extend(ctx context.Context, id string, generation int64, expires time.Time) error
 	// Remember takes an id of a scope once, until a time. broker.ErrReplay: it is known.
 	Remember(ctx context.Context, scope, id string, until time.Time) error
 	// Revoke ends a family for good. One that is revoked or gone already is no error, and adds no event.

@@ -166,6 +166,15 @@ func (f Family) Next(app *broker.App, now time.Time) Family {
 	return f
 }
 
+// Kept returns the family after a refresh that leaves its refresh token as it is: one that is used goes on. It does so
+// by a twentieth of its life at least, so that not each use has to be written down.
+func (f Family) Kept(app *broker.App, now time.Time) Family {
+	if expires := earlier(now.Add(app.Tokens.Refresh), f.Ends); expires.Sub(f.Expires) > app.Tokens.Refresh/20 || expires.Equal(f.Ends) {
+		f.Expires = expires
+	}
+	return f
+}
+
 func earlier(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return a

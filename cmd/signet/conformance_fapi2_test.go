@@ -47,8 +47,7 @@ type fapi struct {
 	key prover // whose proofs the app makes
 }
 
-// TestConformanceFAPI2 is the plan fapi2-security-profile-final-test-plan. Of its module refresh-token, the
-// previous refresh token is used a little earlier than the plan has it: see there.
+// TestConformanceFAPI2 is the plan fapi2-security-profile-final-test-plan.
 func TestConformanceFAPI2(t *testing.T) {
 	s := newSuite(t, withFAPI)
 	var modules []testModule
@@ -223,17 +222,19 @@ func (f *fapi) userRejects() {
 	}
 }
 
-// refreshToken: by its app alone, authenticated and with a proof. The plan uses the previous token 30 s after it was
-// exchanged; here that is the end of the time in which the same successor comes again.
+// refreshToken: by its app alone, authenticated and with a proof. The token that it has is good for the next time too,
+// however late that is (FAPI 2.0 Security Profile §5.3.2.1).
 func (f *fapi) refreshToken() {
 	offline := url.Values{"scope": {"openid offline_access"}, "prompt": {"consent"}}
 	refresh := func(token string) tokenAnswer { return f.asks(refreshForm(token), f.assertion(), f.tokenProof()) }
 	first := f.flow(offline)
 	next := f.refreshes(first, refresh)
 	f.userinfoOf(f.resource("DPoP", next.tokens.Access), first.id.Subject)
-	f.pass(29 * time.Second)
-	if again := refresh(first.tokens.Refresh); again.status != http.StatusOK || again.Refresh != next.tokens.Refresh {
-		f.t.Errorf("the previous refresh token = %d %s", again.status, again.body)
+	for range 3 {
+		f.pass(40 * time.Second)
+		if again := refresh(first.tokens.Refresh); again.status != http.StatusOK || again.Refresh != first.tokens.Refresh || next.tokens.Refresh != first.tokens.Refresh {
+			f.t.Errorf("the first refresh token = %d %s", again.status, again.body)
+		}
 	}
 	f.bad(f.asks(refreshForm(next.tokens.Refresh), f.assertion()), http.StatusBadRequest, "invalid_request", "invalid_grant", "invalid_dpop_proof")
 	f.bad(f.asks(refreshForm(next.tokens.Refresh), "", f.tokenProof()), http.StatusUnauthorized, "invalid_client")

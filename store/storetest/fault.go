@@ -42,6 +42,7 @@ func testFaults(t *testing.T, b *bench) {
 			return b.db.Redeem(ctx, replay.Artifact.Hash, Family(b.now(), replay.Session), event("x"), event("y"))
 		}, broker.ErrReplay},
 		{"Rotate", []string{"families UPDATE"}, func() error { return b.db.Rotate(ctx, rotate.ID, 1, b.now(), until) }, nil},
+		{"Extend", []string{"families UPDATE"}, func() error { return b.db.Extend(ctx, rotate.ID, 2, until.Add(time.Hour)) }, nil},
 		{"UpdateLogin", []string{"logins UPDATE", "once INSERT"}, func() error { return b.db.UpdateLogin(ctx, parked, once("a2", until)) }, nil},
 		{"EndSession", []string{"sessions DELETE", "events INSERT"}, func() error { return b.db.EndSession(ctx, redeem.Session.ID, event("x")) }, nil},
 		{"EndUpstream", []string{"once INSERT", "sessions UPDATE", "families UPDATE", "notices INSERT", "sessions DELETE", "events INSERT"}, func() error {

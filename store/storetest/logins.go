@@ -78,6 +78,7 @@ func testHostileTexts(t *testing.T, b *bench) {
 		want(t, "EndSession", b.db.EndSession(ctx, text, event(broker.SessionEnded)), nil)
 		want(t, "Revoke", b.db.Revoke(ctx, text, event(broker.FamilyRevoked)), nil)
 		want(t, "Rotate", b.db.Rotate(ctx, text, 1, b.now(), b.now()), broker.ErrConflict)
+		want(t, "Extend", b.db.Extend(ctx, text, 1, b.now()), broker.ErrConflict)
 		want(t, "SetDisabled", b.db.SetDisabled(ctx, text, true, event(broker.UserDisabled)), broker.ErrNotFound)
 		want(t, "SetPassword", b.db.SetPassword(ctx, "local", text, "h", event(broker.PasswordSet)), broker.ErrNotFound)
 		if _, err := b.db.Count(ctx, []string{text}, b.now(), time.Hour); err != nil {

@@ -91,6 +91,15 @@ func testFamilies(t *testing.T, b *bench) {
 	got, _, err := b.db.Family(ctx, fam.ID)
 	want(t, "Family", err, nil)
 	same(t, "Family", got, fam)
+	later := expires.Add(time.Hour)
+	want(t, "Extend", b.db.Extend(ctx, fam.ID, 2, later), nil)
+	want(t, "Extend by less", b.db.Extend(ctx, fam.ID, 2, expires), nil)
+	want(t, "Extend of what is past", b.db.Extend(ctx, fam.ID, 1, later.Add(time.Hour)), broker.ErrConflict)
+	want(t, "Extend of an unknown family", b.db.Extend(ctx, "unknown", 1, later), broker.ErrConflict)
+	fam.Expires = later
+	got, _, err = b.db.Family(ctx, fam.ID)
+	want(t, "Family", err, nil)
+	same(t, "Family", got, fam)
 
 	for range 2 {
 		want(t, "Revoke", b.db.Revoke(ctx, fam.ID, event(broker.FamilyRevoked)), nil)
@@ -100,6 +109,7 @@ func testFamilies(t *testing.T, b *bench) {
 		t.Fatalf("events = %v, %v, want one", events, err)
 	}
 	want(t, "Rotate of a revoked family", b.db.Rotate(ctx, fam.ID, 2, at, expires), broker.ErrConflict)
+	want(t, "Extend of a revoked family", b.db.Extend(ctx, fam.ID, 2, later.Add(time.Hour)), broker.ErrConflict)
 	fam.Revoked = true
 	got, _, err = b.db.Family(ctx, fam.ID)
 	want(t, "Family", err, nil)
@@ -111,12 +121,14 @@ func testFamilies(t *testing.T, b *bench) {
 	_, _, err = b.db.Family(ctx, idle.ID)
 	want(t, "Family that was not used", err, broker.ErrNotFound)
 	want(t, "Rotate of a family that was not used", b.db.Rotate(ctx, idle.ID, 1, b.now(), b.now().Add(time.Hour)), broker.ErrConflict)
+	want(t, "Extend of a family that was not used", b.db.Extend(ctx, idle.ID, 1, b.now().Add(time.Hour)), broker.ErrConflict)
 	b.advance(-time.Millisecond)
 	want(t, "Rotate", b.db.Rotate(ctx, old.ID, 1, b.now(), b.now().Add(10_000*time.Hour)), nil)
 	b.advance(1440*time.Hour + time.Millisecond)
 	_, _, err = b.db.Family(ctx, old.ID)
 	want(t, "Family past its end", err, broker.ErrNotFound)
 	want(t, "Rotate of a family past its end", b.db.Rotate(ctx, old.ID, 2, b.now(), b.now().Add(time.Hour)), broker.ErrConflict)
+	want(t, "Extend of a family past its end", b.db.Extend(ctx, old.ID, 2, b.now().Add(time.Hour)), broker.ErrConflict)
 }
 
 func testKeys(t *testing.T, b *bench) {

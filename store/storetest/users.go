@@ -108,6 +108,7 @@ func testDisable(t *testing.T, b *bench) {
 		t.Fatalf("events of disabling = %v, %v", events, err)
 	}
 	want(t, "Rotate of a family from before", b.db.Rotate(ctx, fam.ID, 1, b.now(), b.now().Add(time.Hour)), broker.ErrConflict)
+	want(t, "Extend of a family from before", b.db.Extend(ctx, fam.ID, 1, b.now().Add(10_000*time.Hour)), broker.ErrConflict)
 	// What was begun before stays ended, though the user may sign in again.
 	early := b.signedIn(t)
 	want(t, "SetDisabled", b.db.SetDisabled(ctx, early.User.ID, true, event(broker.UserDisabled)), nil)
