@@ -66,6 +66,11 @@ var protocolClaims = []string{
 	"token_type", "active", "username", "updated_at", "_claim_names", "_claim_sources",
 }
 
+// AboutPerson tells whether a claim says something about a person, rather than about a token or a sign-in.
+func AboutPerson(name string) bool {
+	return name == "updated_at" || name != "" && !slices.Contains(protocolClaims, name)
+}
+
 // reservedName says why an operator's own attribute may not have a name, "" if it may.
 func reservedName(name string) string {
 	if _, standard := standardAttributes[name]; standard {

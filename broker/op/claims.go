@@ -8,15 +8,20 @@ import (
 	"github.com/go-jose/go-jose/v4/json"
 
 	"github.com/signet-broker/signet/broker"
+	"github.com/signet-broker/signet/broker/token"
 )
 
 const (
-	maxACR  = 10  // values
-	maxWord = 255 // bytes of each
+	maxACR   = 10  // values
+	maxWord  = 255 // bytes of each
+	maxAsked = 64  // claims about the person, in each of the two places
+	maxClaim = 128 // bytes of the name of one
 )
 
-// claimsRequest is the parameter claims (OpenID Connect Core §5.5). What is released is a matter of scopes
-// here; what an app may ask for beyond them is how its person authenticates, and who that is.
+// claimsRequest is the parameter claims (OpenID Connect Core §5.5): claims about the person that a scope would
+// release as well, how they authenticate, and who they are. That a claim is essential makes no difference to one
+// about the person: what is known is given, and a login without it is no error (§5.5.1). Nor does a value, which is
+// a wish: the app sees what it gets.
 type claimsRequest struct {
 	Userinfo map[string]*claimRequest `json:"userinfo"`
 	IDToken  map[string]*claimRequest `json:"id_token"`
@@ -29,17 +34,51 @@ type claimRequest struct {
 	Values    []json.RawMessage `json:"values"`
 }
 
+// wishes reads the parameter.
+func wishes(v url.Values) (c claimsRequest, err error) {
+	if v.Get("claims") == "" {
+		return c, nil
+	}
+	if err := json.Unmarshal([]byte(v.Get("claims")), &c); err != nil {
+		return c, oauth("invalid_request", "claims is not what OpenID Connect Core §5.5 says").because(err)
+	}
+	return c, nil
+}
+
+// individual are the claims about the person that are asked for.
+func (c *claimsRequest) individual() (token.Claims, error) {
+	read := func(wanted map[string]*claimRequest) (names []string) {
+		for name := range wanted {
+			if len(name) <= maxClaim && broker.AboutPerson(name) {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		return names
+	}
+	asked := token.Claims{ID: read(c.IDToken), Userinfo: read(c.Userinfo)}
+	if len(asked.ID) > maxAsked || len(asked.Userinfo) > maxAsked {
+		return token.Claims{}, oauth("invalid_request", "claims asks for more than %d claims", maxAsked)
+	}
+	return asked, nil
+}
+
+// covering are the scopes that release all that is asked for. They are what a person allows: nothing reaches an app
+// of somebody else's by a claim that its person was not told of.
+func covering(scope []string, claims token.Claims) []string {
+	all := slices.Clone(scope)
+	for _, s := range claims.Scopes() {
+		if !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
 // authenticationContext reads how the person should authenticate: acr_values is a wish, an essential acr must
 // be (OpenID Connect Core §5.5.1.1), and so must a sub that is named (§3.1.2.2).
-func authenticationContext(v url.Values, l *broker.Login) error {
+func authenticationContext(v url.Values, c claimsRequest, l *broker.Login) error {
 	l.ACR = words(strings.Fields(clip(v.Get("acr_values"), maxClaims)))
-	if v.Get("claims") == "" {
-		return nil
-	}
-	var c claimsRequest
-	if err := json.Unmarshal([]byte(v.Get("claims")), &c); err != nil {
-		return oauth("invalid_request", "claims is not what OpenID Connect Core §5.5 says").because(err)
-	}
 	if err := c.subject(l); err != nil {
 		return err
 	}

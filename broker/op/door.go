@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/signet-broker/signet/broker"
+	"github.com/signet-broker/signet/broker/token"
 	"github.com/signet-broker/signet/providers"
 )
 
@@ -25,6 +26,7 @@ type code struct {
 	Resources   []string       `json:"resources,omitempty"`
 	Key         string         `json:"dpop_jkt,omitempty"`
 	Auth        authentication `json:"auth"`
+	Claims      token.Claims   `json:"claims,omitzero"`
 }
 
 // authentication is how the session stood when the code was made.
@@ -51,7 +53,7 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, s broker.Session)
 	}
 	secret := rand.Text() + rand.Text()
 	hash := sha256.Sum256([]byte(secret))
-	data, err := json.Marshal(code{req.RedirectURI, req.Challenge, req.Nonce, req.Scope, req.Resources, req.Key, authentication{s.AuthTime.Unix(), s.AMR, s.ACR}})
+	data, err := json.Marshal(code{req.RedirectURI, req.Challenge, req.Nonce, req.Scope, req.Resources, req.Key, authentication{s.AuthTime.Unix(), s.AMR, s.ACR}, req.Claims})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -92,7 +92,7 @@ func (g *CodeGrant) authorization(app *broker.App, a broker.Artifact, user broke
 	f.User, f.Session, f.Provider = a.User, a.Session, a.Provider
 	f.AuthTime, f.AMR, f.ACR = time.Unix(c.Auth.Time, 0), c.Auth.AMR, c.Auth.ACR
 	return token.Authorization{
-		App: app, User: user, Family: f, Nonce: c.Nonce, Resources: c.Resources, Bound: c.Key,
+		App: app, User: user, Family: f, Nonce: c.Nonce, Resources: c.Resources, Bound: c.Key, Claims: c.Claims,
 		Commit: func(ctx context.Context) error {
 			err := g.Store.Redeem(ctx, a.Hash, f, g.event(app, a, broker.TokensIssued), g.event(app, a, broker.CodeReplayed))
 			switch {

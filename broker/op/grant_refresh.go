@@ -55,7 +55,7 @@ func (g *RefreshGrant) Authorize(ctx context.Context, app *broker.App, form url.
 		return token.Authorization{}, err
 	}
 	a, err := g.rotate(ctx, app, f, r.Generation)
-	a.App, a.User, a.Resources, a.Bound = app, user, r.Resources, r.Key
+	a.App, a.User, a.Resources, a.Bound, a.Claims = app, user, r.Resources, r.Key, r.Claims
 	if scope != nil {
 		// The family keeps its scope: what is left out now can be asked for again.
 		a.Family.Scope = scope

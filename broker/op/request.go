@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/signet-broker/signet/broker"
+	"github.com/signet-broker/signet/broker/token"
 	"github.com/signet-broker/signet/broker/web"
 	"github.com/signet-broker/signet/providers"
 )
@@ -27,6 +28,8 @@ type request struct {
 	Resources    []string `json:"resources,omitempty"` // identifiers of the APIs that are asked for (RFC 8707)
 	Key          string   `json:"dpop_jkt,omitempty"`  // the thumbprint of the key that redeems the code (RFC 9449 §10)
 	Challenge    string   `json:"challenge,omitempty"` // PKCE S256 (RFC 7636); "" only for an app that need not
+
+	Claims token.Claims `json:"claims,omitzero"` // about the person, asked for one by one
 }
 
 const (
@@ -133,7 +136,11 @@ func (p *Provider) parse(ctx context.Context, app *broker.App, v url.Values, req
 			return l, err
 		}
 	}
-	if err := authenticationContext(v, &l); err != nil {
+	claims, err := wishes(v)
+	if err != nil {
+		return l, err
+	}
+	if err := authenticationContext(v, claims, &l); err != nil {
 		return l, err
 	}
 	if req.Nonce = v.Get("nonce"); len(req.Nonce) > maxNonce || !utf8.ValidString(req.Nonce) {
@@ -145,7 +152,12 @@ func (p *Provider) parse(ctx context.Context, app *broker.App, v url.Values, req
 	if err := p.interaction(ctx, v, app, &l); err != nil {
 		return l, err
 	}
-	l.Scopes = req.Scope
+	if slices.Contains(req.Scope, "openid") {
+		if req.Claims, err = claims.individual(); err != nil {
+			return l, err
+		}
+	}
+	l.Scopes = covering(req.Scope, req.Claims)
 	if app.Public() && !strings.HasPrefix(req.RedirectURI, "https://") {
 		// Any program on the person's machine can pose as this app (RFC 8252 §8.6).
 		l.AskAgain = true

@@ -25,7 +25,7 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	}
 	info := web.RequestInfo(r.Context())
 	info.App, info.User = a.Family.App, a.User.ID
-	claims := token.UserClaims(a.User, a.Scope)
+	claims := token.UserClaims(a.User, a.Scope, a.Claims)
 	claims["sub"] = a.Subject
 	writeJSON(w, http.StatusOK, claims)
 }

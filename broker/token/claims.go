@@ -22,8 +22,8 @@ var scopeClaims = map[string][]string{
 // Scopes are those that mean something here.
 var Scopes = []string{"openid", "profile", "email", "phone", "address", "groups", "offline_access"}
 
-// scopeOf names the scope that releases an attribute.
-func scopeOf(attribute string) string {
+// ScopeOf names the scope that releases an attribute.
+func ScopeOf(attribute string) string {
 	for scope, claims := range scopeClaims {
 		if slices.Contains(claims, attribute) {
 			return scope
@@ -32,18 +32,37 @@ func scopeOf(attribute string) string {
 	return "profile"
 }
 
-// UserClaims are the claims about a user that the granted scopes release, without sub.
-func UserClaims(u broker.User, scope []string) map[string]any {
+// Claims are those that an app has asked for one by one (OpenID Connect Core §5.5), beside what its scopes release.
+type Claims struct {
+	ID       []string `json:"id_token,omitempty"`
+	Userinfo []string `json:"userinfo,omitempty"`
+}
+
+// Scopes are those whose claims c has some of.
+func (c Claims) Scopes() []string {
+	var scopes []string
+	for _, name := range slices.Concat(c.ID, c.Userinfo) {
+		if s := ScopeOf(name); !slices.Contains(scopes, s) {
+			scopes = append(scopes, s)
+		}
+	}
+	return scopes
+}
+
+// UserClaims are the claims about a user that the granted scopes release, and those that were asked for one by one,
+// without sub.
+func UserClaims(u broker.User, scope, asked []string) map[string]any {
 	c := make(map[string]any, len(u.Attributes)+16)
+	released := func(name string) bool { return slices.Contains(scope, ScopeOf(name)) || slices.Contains(asked, name) }
 	for name, v := range u.Attributes {
-		if slices.Contains(scope, scopeOf(name)) {
+		if released(name) {
 			c[name] = v
 		}
 	}
-	if _, ok := c["email"]; ok && c["email_verified"] == nil {
+	if u.Attributes["email"] != nil && c["email_verified"] == nil && released("email_verified") {
 		c["email_verified"] = false
 	}
-	if slices.Contains(scope, "profile") {
+	if released("updated_at") {
 		c["updated_at"] = u.Updated.Unix()
 	}
 	return c
@@ -51,7 +70,7 @@ func UserClaims(u broker.User, scope []string) map[string]any {
 
 // idClaims are those of an ID token (OpenID Connect Core §2). a is as its app knows it.
 func (i *Issuer) idClaims(a Authorization, now time.Time, atHash string) map[string]any {
-	c := UserClaims(a.User, a.Family.Scope)
+	c := UserClaims(a.User, a.Family.Scope, a.Claims.ID)
 	maps.Copy(c, map[string]any{
 		"iss": i.URL, "sub": a.User.ID, "aud": a.App.ID, "azp": a.App.ID, "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(a.App.Tokens.ID).Unix(), "at_hash": atHash,
@@ -75,6 +94,9 @@ func (i *Issuer) accessClaims(a Authorization, to audience, now time.Time) map[s
 	}
 	if a.Actor != nil {
 		c["act"] = a.Actor
+	}
+	if a.API == nil && len(a.Claims.Userinfo) > 0 {
+		c["claims"] = a.Claims.Userinfo // for UserInfo, where only this token is seen
 	}
 	if a.Family.ID == "" {
 		c["sub"], c["jti"] = cmp.Or(a.User.ID, a.App.ID), rand.Text()

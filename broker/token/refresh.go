@@ -21,6 +21,7 @@ type refresh struct {
 	// What follows is the same for a whole family.
 	Resources []string `json:"r,omitempty"`
 	Key       string   `json:"k,omitempty"` // the thumbprint of the key it is bound to (RFC 9449 §5)
+	Claims    Claims   `json:"c,omitzero"`
 }
 
 func (i *Issuer) seal(a Authorization) (string, error) {
@@ -31,7 +32,7 @@ func (i *Issuer) seal(a Authorization) (string, error) {
 			key = a.Key
 		}
 	}
-	content, err := json.Marshal(refresh{f.ID, f.Generation, f.App, f.Expires.UnixMilli(), a.Resources, key})
+	content, err := json.Marshal(refresh{f.ID, f.Generation, f.App, f.Expires.UnixMilli(), a.Resources, key, a.Claims})
 	if err != nil {
 		return "", err
 	}
@@ -47,6 +48,7 @@ type Refresh struct {
 	Resources  []string // as in Authorization
 	Key        string   // the thumbprint of the key it is bound to; "" when to none
 	Expires    time.Time
+	Claims     Claims
 }
 
 // OpenRefresh returns what a refresh token names, once it is certain that it was made here, for this app,
@@ -66,5 +68,5 @@ func (i *Issuer) OpenRefresh(ctx context.Context, token, app string) (Refresh, e
 	case i.Now().UnixMilli() >= r.Expires:
 		return Refresh{}, errExpired
 	}
-	return Refresh{r.Family, r.Generation, r.Resources, r.Key, time.UnixMilli(r.Expires)}, nil
+	return Refresh{r.Family, r.Generation, r.Resources, r.Key, time.UnixMilli(r.Expires), r.Claims}, nil
 }

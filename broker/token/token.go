@@ -41,9 +41,11 @@ type Authorization struct {
 	Nonce  string // of the authentication request; "" when there was none
 	// Resources are the identifiers of the APIs that were granted (RFC 8707); the refresh token keeps them.
 	Resources []string
-	API       *broker.API // whom the access token is for; nil: Signet itself
-	Bound     string      // the thumbprint of the key that the grant demands a proof of; "" when it does not
-	Key       string      // the thumbprint of the key that was proven (RFC 9449 §6); "" when none was
+	// Claims are kept by the refresh token too.
+	Claims Claims
+	API    *broker.API // whom the access token is for; nil: Signet itself
+	Bound  string      // the thumbprint of the key that the grant demands a proof of; "" when it does not
+	Key    string      // the thumbprint of the key that was proven (RFC 9449 §6); "" when none was
 	// Certificate is the thumbprint of the one that the app has shown (RFC 8705 §3.1), if its tokens are bound to it.
 	Certificate string
 	// Until is when the access token ends at the latest: a token that it was exchanged for ends then. Zero: no sooner

@@ -21,7 +21,8 @@ type Access struct {
 	User    broker.User
 	Subject string // who the user is to the app
 	Scope   []string
-	Key     string // the thumbprint of the key that its bearer must prove (RFC 9449 §6); "" for anybody's
+	Claims  []string // about the user, that were asked for one by one
+	Key     string   // the thumbprint of the key that its bearer must prove (RFC 9449 §6); "" for anybody's
 	// Certificate is the thumbprint of the one that its bearer must show (RFC 8705 §3); "" for anybody's.
 	Certificate string
 }
@@ -37,6 +38,7 @@ type accessToken struct {
 	ID           string       `json:"jti"`
 	Confirmation confirmation `json:"cnf"`
 	Actor        *Actor       `json:"act"`
+	Claims       []string     `json:"claims"`
 }
 
 // confirmation is what a token is bound to (RFC 7800 §3).
@@ -92,7 +94,7 @@ func (i *Issuer) alive(ctx context.Context, c *accessToken) (Access, error) {
 	} else if sub != c.Subject {
 		return Access{}, fmt.Errorf("%w: of somebody else", ErrInvalid)
 	}
-	return Access{Family: f, User: u, Subject: c.Subject, Scope: strings.Fields(c.Scope), Key: c.Confirmation.Key, Certificate: c.Confirmation.Certificate}, nil
+	return Access{Family: f, User: u, Subject: c.Subject, Scope: strings.Fields(c.Scope), Claims: c.Claims, Key: c.Confirmation.Key, Certificate: c.Confirmation.Certificate}, nil
 }
 
 // FamilyOf returns the family of an access or refresh token of an app, for revocation; ok is false when the

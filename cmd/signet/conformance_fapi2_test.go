@@ -24,6 +24,7 @@ const (
 
 func withFAPI(text string) string {
 	const app = "  - {id: %s, auth: private_key_jwt, assertion_algs: [PS256, ES256], require_par: true, dpop: required, redirect_uris: [%s], providers: [globex], tokens: {signing: ES256}, jwks: %s}\n"
+	text = strings.Replace(text, "{id: globex, ", "{id: globex, map: {"+everyClaim()+"}, ", 1)
 	apps := fmt.Sprintf("apps:\n"+app+app, fapiApp, callbackURI, publicKeys("es", "rs"), fapiTwo, callbackURI, publicKeys("unknown"))
 	return strings.Replace(text, "apps:\n", apps, 1)
 }
@@ -180,7 +181,7 @@ func fapiFlows() map[string]func(*fapi) {
 		"ensure-authorization-request-with-long-nonce":            with(url.Values{"nonce": {strings.Repeat("longnonc", 48)}}),
 		"ensure-authorization-request-with-long-state":            with(url.Values{"state": {strings.Repeat("longstat", 48)}}),
 		"ensure-other-scope-order-succeeds":                       with(url.Values{"scope": {"email profile openid"}}),
-		"test-claims-parameter-identity-claims":                   with(url.Values{"claims": {`{"userinfo":{"name":null},"id_token":{"given_name":{"essential":true}}}`}}),
+		"test-claims-parameter-identity-claims":                   (*fapi).identityClaims,
 		"access-token-type-header-case-sensitivity": func(f *fapi) {
 			r := f.flow(nil)
 			for _, scheme := range []string{"dpop", "dPoP", "DPOP"} {
@@ -189,6 +190,13 @@ func fapiFlows() map[string]func(*fapi) {
 		},
 		"refresh-token": (*fapi).refreshToken,
 	}
+}
+
+// identityClaims are asked for one by one, and come where they are asked for.
+func (f *fapi) identityClaims() {
+	r := f.flow(url.Values{"claims": {`{"userinfo":{"name":null},"id_token":{"given_name":{"essential":true}}}`}})
+	f.says(r.claims, "given_name")
+	f.says(f.userinfoOf(f.resource("DPoP", r.tokens.Access), r.id.Subject), "name")
 }
 
 func (f *fapi) discoveryVerification() {

@@ -89,7 +89,12 @@ func displayModules() []testModule {
 				m.t.Errorf("acr = %v, which nobody has vouched for", r.claims["acr"])
 			}
 		}},
-		{"oidcc-claims-essential", with("claims", `{"userinfo":{"name":{"essential":true}}}`)},
+		{"oidcc-claims-essential", func(m *module) {
+			m.at = "globex"
+			r := m.flow(url.Values{"claims": {`{"userinfo":{"name":{"essential":true}}}`}})
+			m.says(r.claims)
+			m.says(m.person(r.tokens.Access, r.id.Subject), "name")
+		}},
 	}
 }
 

@@ -50,7 +50,7 @@ func (c *mapTry) Run(ctx context.Context) error {
 		return err
 	}
 	u := broker.User{ID: "(made at the first login)", Attributes: attrs, Created: time.Now(), Updated: time.Now()}
-	id := token.UserClaims(u, token.Scopes)
+	id := token.UserClaims(u, token.Scopes, nil)
 	id["sub"] = u.ID
 	access := map[string]any{"sub": u.ID}
 	if groups, ok := attrs["groups"]; ok {
