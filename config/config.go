@@ -83,7 +83,7 @@ type App struct {
 	Grants           []string `yaml:"grants" doc:"the grant types it may use: authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code, urn:ietf:params:oauth:grant-type:token-exchange, urn:ietf:params:oauth:grant-type:jwt-bearer; absent: the first two"`
 	TokenExchange    Exchange `yaml:"token_exchange" doc:"what it may exchange for access tokens of its own (RFC 8693), beside its own access tokens"`
 	DPoP             string   `yaml:"dpop" doc:"required: its tokens are always bound to a key that it proves (RFC 9449), by something better than RS256; optional: when it proves one"`
-	CertificateBound bool     `yaml:"certificate_bound" doc:"its access tokens are bound to the certificate that it shows (RFC 8705 §3), however it authenticates; by one of the tls_client_auth methods they always are"`
+	CertificateBound bool     `yaml:"certificate_bound" doc:"its access tokens are bound to the certificate that it shows (RFC 8705 §3), however it authenticates; by one of the tls_client_auth methods they always are, unless dpop is required"`
 	DPoPNonce        bool     `yaml:"dpop_nonce" doc:"its proofs must carry a nonce of Signet's"`
 }
 

@@ -12,10 +12,11 @@ import (
 )
 
 // certificateOf returns the thumbprint of the certificate that an app's tokens are bound to (RFC 8705 §3); "" when
-// to none. An app that proves itself by its certificate gets no others.
+// to none. An app that proves itself by its certificate gets no others, unless each is bound to a key instead.
 func certificateOf(ctx context.Context, app *broker.App) (string, error) {
 	method := app.Credentials.Method
-	if method != broker.AuthTLS && method != broker.AuthSelfSigned && !app.CertificateBound {
+	byIt := (method == broker.AuthTLS || method == broker.AuthSelfSigned) && !app.DPoPRequired
+	if !byIt && !app.CertificateBound {
 		return "", nil
 	}
 	sum := web.RequestInfo(ctx).Certificate

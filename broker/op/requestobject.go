@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/go-jose/go-jose/v4/json"
@@ -80,17 +81,20 @@ func (p *Provider) checkObject(payload []byte, app *broker.App) error {
 	if err := json.Unmarshal(payload, &c); err != nil {
 		return err
 	}
-	aud := c.Audience
-	if list, ok := aud.([]any); ok && len(list) == 1 {
-		aud = list[0]
+	list, ok := c.Audience.([]any)
+	if !ok {
+		list = []any{c.Audience}
 	}
 	switch {
 	case c.Issuer != app.ID || c.Client != "" && c.Client != app.ID:
 		return fmt.Errorf("iss %.80q, client_id %.80q", c.Issuer, c.Client)
 	case c.Subject == app.ID:
 		return errors.New("an assertion of the app is no request") // RFC 9101 §10.8
-	case aud != p.Issuer.URL:
-		return errors.New("aud is not the issuer alone")
+	case !slices.Contains(list, any(p.Issuer.URL)):
+		return errors.New("the issuer is not in aud")
+	case app.Credentials.MustSign && (c.NotBefore == nil || p.Now().Sub(c.NotBefore.Time()) > objectLife || c.Expires == nil || c.Expires.Time().Sub(c.NotBefore.Time()) > objectLife):
+		// FAPI 2.0 Message Signing §5.3.1
+		return errors.New("nbf is missing or long ago, or exp long after it")
 	}
 	return inTime(c.Expires, c.NotBefore, c.Issued, objectLife, p.Now())
 }

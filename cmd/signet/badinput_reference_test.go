@@ -249,7 +249,7 @@ func referenceTargets() []row {
 			if n := objectDesk().asked.Load(); n != 600 {
 				w.t.Errorf("asked for %d times", n)
 			}
-			objectDesk().holds(w.object(refPush, nil).sign())
+			objectDesk().holds(w.object(refPush, map[string]any{"nbf": w.now().Unix()}).sign())
 			if p := b.byReference(refPush, objectDesk().URL+"/object", nil); p.toApp() || p.status != http.StatusSeeOther {
 				w.t.Errorf("another app: %v", p)
 			}
@@ -262,7 +262,7 @@ func referenceTargets() []row {
 func referenceControls() []row {
 	login := func(name, app string, uri func(text string) string, asked int32) row {
 		return row{id: "P-35", name: "login by request_uri " + name, control: true, status: http.StatusOK, do: func(w *trial) *page {
-			text := w.object(app, map[string]any{"provider": "globex", "state": "inside"}).sign()
+			text := w.object(app, map[string]any{"provider": "globex", "state": "inside", "nbf": w.now().Unix()}).sign()
 			objectDesk().holds(text)
 			b := w.browser()
 			// What stands beside the address counts for nothing.

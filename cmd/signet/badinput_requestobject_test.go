@@ -60,7 +60,7 @@ func requestObjectRows() []row {
 		objects("P-33", "without iss", func(_ *trial, d *draft) { delete(d.claims, "iss") }),
 		objects("P-33", "for another app", is("client_id", es256App)),
 		objects("P-33", "for another server", is("aud", "https://other.example")),
-		objects("P-33", "for two servers", func(w *trial, d *draft) { d.claims["aud"] = []string{w.URL, "https://other.example"} }),
+		objects("P-33", "for two other servers", is("aud", []string{"https://other.example", "https://another.example"})),
 		objects("P-33", "without aud", func(_ *trial, d *draft) { delete(d.claims, "aud") }),
 		objects("P-33", "that is an assertion", is("sub", keyApp)),
 		objects("P-33", "that says it is an access token", func(_ *trial, d *draft) { d.header["typ"] = "at+jwt" }),

@@ -100,6 +100,9 @@ func TestConsentCoversClaims(t *testing.T) {
 		with.Set("scope", "openid")
 		return with
 	}
+	if p := w.browser().question(ask(askFor([]string{"sub", "acr"}, nil)), "ann"); strings.Contains(p.body, "profile") {
+		t.Errorf("sub and acr are no profile: %s", p.body)
+	}
 	p := b.question(ask(askFor([]string{"name"}, nil)), "ann")
 	if !strings.Contains(p.body, "<li>See your name and your profile</li>") {
 		t.Errorf("the page does not tell of the claim: %s", p.body)

@@ -38,11 +38,11 @@ func fapiRequests() map[string]func(*fapi) {
 			}
 		},
 		"par-authorization-request-containing-request_uri-form-param": func(f *fapi) {
-			f.bad(f.push(f.request(url.Values{"request_uri": {f.pushed(f.request(nil))}}), f.assertion()), http.StatusBadRequest, "invalid_request")
+			f.bad(f.push(f.request(url.Values{"request_uri": {f.pushed(f.request(nil))}}), f.assertion()), http.StatusBadRequest, "invalid_request", "invalid_request_object")
 		},
 		"par-attempt-invalid-http-method": func(f *fapi) {
 			for _, method := range []string{http.MethodGet, http.MethodPut} {
-				req := f.fromApp("/par", asserted(f.request(nil), f.assertion()))
+				req := f.fromApp("/par", f.proven(f.request(nil), f.assertion()))
 				req.Method = method
 				if a := f.send(req); a.status != http.StatusMethodNotAllowed {
 					f.t.Errorf("%s = %d %s", method, a.status, a.body)
@@ -105,7 +105,7 @@ func fapiAssertions() map[string]func(*fapi) {
 		return func(f *fapi) {
 			code := f.code(nil)
 			f.bad(f.redeem(code, f.assertion(change(f)), nil, f.tokenProof()), http.StatusUnauthorized, "invalid_client")
-			f.good(f.redeem(code, f.assertion(), nil, f.tokenProof()), "DPoP")
+			f.good(f.redeem(code, f.assertion(), nil, f.tokenProof()), f.kind())
 		}
 	}
 	byRS256 := func(*fapi) func(*draft) { return func(d *draft) { d.appKey = appKeys()["rs"] } }
@@ -127,14 +127,14 @@ func fapiAssertions() map[string]func(*fapi) {
 			code := f.code(nil)
 			f.bad(f.redeem(code, "", url.Values{"client_id": {f.app}}, f.tokenProof()), http.StatusUnauthorized, "invalid_client")
 			f.bad(f.redeem(code, "", nil, f.tokenProof()), http.StatusUnauthorized, "invalid_client")
-			f.good(f.redeem(code, f.assertion(), nil, f.tokenProof()), "DPoP")
+			f.good(f.redeem(code, f.assertion(), nil, f.tokenProof()), f.kind())
 		},
 		"ensure-client-id-in-token-endpoint": func(f *fapi) {
 			code := f.code(nil)
 			two := f.assertion(func(d *draft) { d.claims["iss"], d.claims["sub"] = fapiTwo, fapiTwo })
 			f.bad(f.redeem(code, two, url.Values{"client_id": {fapiTwo}}, f.tokenProof()), http.StatusUnauthorized, "invalid_client")
 			f.bad(f.redeem(code, f.assertion(), url.Values{"client_id": {fapiTwo}}, f.tokenProof()), http.StatusUnauthorized, "invalid_client")
-			f.good(f.redeem(code, f.assertion(), url.Values{"client_id": {fapiApp}}, f.tokenProof()), "DPoP")
+			f.good(f.redeem(code, f.assertion(), url.Values{"client_id": {fapiApp}}, f.tokenProof()), f.kind())
 		},
 	}
 }
@@ -158,7 +158,7 @@ func fapiCodes() map[string]func(*fapi) {
 			r := f.flow(nil)
 			f.pass(time.Second)
 			f.bad(f.redeem(r.code, f.assertion(), nil, f.tokenProof()), http.StatusBadRequest, "invalid_grant")
-			if p := f.resource("DPoP", r.tokens.Access); p.status != http.StatusUnauthorized {
+			if p := f.resource(f.kind(), r.tokens.Access); p.status != http.StatusUnauthorized {
 				f.t.Errorf("userinfo afterwards = %v", p)
 			}
 		},
@@ -168,7 +168,12 @@ func fapiCodes() map[string]func(*fapi) {
 			f.bad(f.redeem(code, f.assertion(), nil, f.tokenProof()), http.StatusBadRequest, "invalid_grant")
 		},
 		"ensure-holder-of-key-required": func(f *fapi) {
-			f.bad(f.redeem(f.code(nil), f.assertion(), nil), http.StatusBadRequest, "invalid_request", "invalid_grant", "invalid_dpop_proof")
+			code := f.code(nil)
+			if f.bare = true; f.auth == byCertificate {
+				f.bad(f.redeem(code, "", nil), http.StatusUnauthorized, "invalid_client")
+				return
+			}
+			f.bad(f.redeem(code, f.assertion(), nil), http.StatusBadRequest, "invalid_request", "invalid_grant", "invalid_dpop_proof")
 		},
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,11 +24,43 @@ const (
 	fapiPrefix = "fapi2-security-profile-final-"
 )
 
-func withFAPI(text string) string {
-	const app = "  - {id: %s, auth: private_key_jwt, assertion_algs: [PS256, ES256], require_par: true, dpop: required, redirect_uris: [%s], providers: [globex], tokens: {signing: ES256}, jwks: %s}\n"
-	text = strings.Replace(text, "{id: globex, ", "{id: globex, map: {"+everyClaim()+"}, ", 1)
-	apps := fmt.Sprintf("apps:\n"+app+app, fapiApp, callbackURI, publicKeys("es", "rs"), fapiTwo, callbackURI, publicKeys("unknown"))
-	return strings.Replace(text, "apps:\n", apps, 1)
+// variant is how the plans' apps prove themselves, how their tokens are bound, and what of their messages is signed.
+type variant struct {
+	auth, bound   string // byKey or byCertificate
+	signs, signed bool   // their requests (JAR), the answers to them (JARM)
+}
+
+const (
+	byKey         = "key" // private_key_jwt, DPoP
+	byCertificate = "mtls"
+)
+
+func withFAPI(text string) string { return variant{auth: byKey, bound: byKey}.config("")(text) }
+
+// config adds the plan's apps. folder is where their certificates are.
+func (v variant) config(folder string) func(string) string {
+	app := func(id, keys string) string {
+		line := "  - {id: " + id + ", assertion_algs: [PS256, ES256], require_par: true, redirect_uris: [" + callbackURI + "], providers: [globex], tokens: {signing: ES256}, jwks: " + keys
+		if v.auth == byKey {
+			line += ", auth: private_key_jwt"
+		} else {
+			line += ", auth: self_signed_tls_client_auth, certificate_files: ['" + folder + "/" + id + ".pem']"
+		}
+		if v.bound == byKey {
+			line += ", dpop: required"
+		} else {
+			line += ", certificate_bound: true"
+		}
+		return line + map[bool]string{true: ", require_signed_request: true"}[v.signs] + "}\n"
+	}
+	apps := "apps:\n" + app(fapiApp, publicKeys("es", "rs")) + app(fapiTwo, publicKeys("unknown"))
+	if v.auth == byCertificate || v.bound == byCertificate {
+		apps = "trusted_proxies: [127.0.0.1]\nclient_certificate_header: X-Cert\n" + apps
+	}
+	return func(text string) string {
+		text = strings.Replace(text, "{id: globex, ", "{id: globex, map: {"+everyClaim()+"}, ", 1)
+		return strings.Replace(text, "apps:\n", apps, 1)
+	}
 }
 
 // fapiKeys are those that proofs are made by.
@@ -45,18 +79,62 @@ var fapiKeys = sync.OnceValue(func() map[string]prover {
 // fapi is a module of that plan.
 type fapi struct {
 	*module
-	key prover // whose proofs the app makes
+	variant
+	key     prover            // whose proofs the app makes
+	parties map[string]*party // the certificates of the apps
+	bare    bool              // the app shows no certificate
 }
 
-// TestConformanceFAPI2 is the plan fapi2-security-profile-final-test-plan.
-func TestConformanceFAPI2(t *testing.T) {
-	s := newSuite(t, withFAPI)
+// TestConformanceFAPI2 is the plan fapi2-security-profile-final-test-plan with private_key_jwt and DPoP.
+func TestConformanceFAPI2(t *testing.T) { runFAPI(t, variant{auth: byKey, bound: byKey}) }
+
+// TestConformanceFAPI2MTLS is the same plan with certificates: for the tokens, for the apps, and for both.
+func TestConformanceFAPI2MTLS(t *testing.T) {
+	for name, v := range map[string]variant{
+		"private_key_jwt+mtls": {auth: byKey, bound: byCertificate}, "mtls+dpop": {auth: byCertificate, bound: byKey}, "mtls+mtls": {auth: byCertificate, bound: byCertificate},
+	} {
+		t.Run(name, func(t *testing.T) { runFAPI(t, v) })
+	}
+}
+
+// TestConformanceFAPI2MessageSigning is the plan fapi2-message-signing-final-test-plan with private_key_jwt and DPoP.
+func TestConformanceFAPI2MessageSigning(t *testing.T) {
+	for name, v := range map[string]variant{"JAR": {signs: true}, "JARM": {signed: true}, "JAR+JARM": {signs: true, signed: true}} {
+		v.auth, v.bound = byKey, byKey
+		t.Run(name, func(t *testing.T) { runFAPI(t, v) })
+	}
+}
+
+// modules are those of the plan that a variant has.
+func (v variant) modules() []map[string]func(*fapi) {
+	all := []map[string]func(*fapi){fapiFlows(), fapiRequests(), fapiPushed(), fapiCodes()}
+	if v.auth == byKey {
+		all = append(all, fapiAssertions())
+	}
+	if v.bound == byKey {
+		all = append(all, fapiProofs())
+	}
+	if v.signs {
+		all = append(all, fapiObjects())
+	}
+	return all
+}
+
+func runFAPI(t *testing.T, v variant) {
+	folder, parties := t.TempDir(), map[string]*party{}
+	for _, app := range []string{fapiApp, fapiTwo} {
+		parties[app] = certify(t, app, nil, nil)
+		if err := os.WriteFile(filepath.Join(folder, app+".pem"), []byte(parties[app].pem()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := newSuite(t, v.config(folder))
 	var modules []testModule
-	for _, more := range []map[string]func(*fapi){fapiFlows(), fapiRequests(), fapiPushed(), fapiAssertions(), fapiCodes(), fapiProofs()} {
+	for _, more := range v.modules() {
 		for name, do := range more {
 			modules = append(modules, testModule{fapiPrefix + name, func(m *module) {
 				m.app = fapiApp
-				do(&fapi{m, fapiKeys()["app"]})
+				do(&fapi{m, v, fapiKeys()["app"], parties, false})
 			}})
 		}
 	}
@@ -66,8 +144,36 @@ func TestConformanceFAPI2(t *testing.T) {
 // request is what the app pushes.
 func (f *fapi) request(with url.Values) url.Values {
 	q := url.Values{"code_challenge": {challengeOf(verifier)}, "code_challenge_method": {"S256"}}
+	if f.signed {
+		q.Set("response_mode", "jwt")
+	}
 	maps.Copy(q, with)
 	return f.module.request(q)
+}
+
+// kind is the type of the app's tokens.
+func (f *fapi) kind() string {
+	return map[string]string{byKey: "DPoP", byCertificate: "Bearer"}[f.bound]
+}
+
+// fromApp is a form from the app, with its certificate if it has one.
+func (f *fapi) fromApp(path string, form url.Values) *http.Request {
+	f.t.Helper()
+	req := f.module.fromApp(path, form)
+	if (f.auth == byCertificate || f.bound == byCertificate) && !f.bare {
+		req.Header.Set("X-Cert", url.PathEscape(f.parties[f.app].pem()))
+	}
+	return req
+}
+
+// proven adds to a form what proves the app.
+func (f *fapi) proven(form url.Values, assertion string) url.Values {
+	if f.auth == byCertificate {
+		form.Set("client_id", f.app)
+	} else if assertion != "" {
+		form = asserted(form, assertion)
+	}
+	return form
 }
 
 // assertion is the app's, changed.
@@ -86,8 +192,11 @@ func (f *fapi) assertion(changes ...func(*draft)) string {
 func (f *fapi) push(q url.Values, assertion string, proofs ...string) tokenAnswer {
 	f.t.Helper()
 	form := maps.Clone(q)
-	req := f.fromApp("/par", asserted(form, assertion))
-	req.Header["Dpop"] = proofs
+	if f.signs {
+		form = url.Values{"request": {f.object(q).sign()}}
+	}
+	req := f.fromApp("/par", f.proven(form, assertion))
+	req.Header["Dpop"] = slices.DeleteFunc(proofs, func(s string) bool { return s == "" })
 	return f.send(req)
 }
 
@@ -104,8 +213,11 @@ func (f *fapi) arrive(uri string, beside url.Values) *page {
 	return f.follow(f.browser.byURI(f.app, uri, beside))
 }
 
-// tokenProof is one for the token endpoint.
+// tokenProof is one for the token endpoint; "" where the tokens are bound to a certificate.
 func (f *fapi) tokenProof(spoils ...spoil) string {
+	if f.bound == byCertificate {
+		return ""
+	}
 	return f.proof(f.key, http.MethodPost, "/token", "", spoils...)
 }
 
@@ -127,16 +239,14 @@ func (f *fapi) redeem(code, assertion string, with url.Values, proofs ...string)
 // asks posts to the token endpoint.
 func (f *fapi) asks(form url.Values, assertion string, proofs ...string) tokenAnswer {
 	f.t.Helper()
-	if assertion != "" {
-		form = asserted(form, assertion)
-	}
+	form = f.proven(form, assertion)
 	for name, v := range form {
 		if v[0] == "" {
 			form.Del(name)
 		}
 	}
 	req := f.fromApp("/token", form)
-	req.Header["Dpop"] = proofs
+	req.Header["Dpop"] = slices.DeleteFunc(proofs, func(s string) bool { return s == "" })
 	return f.send(req)
 }
 
@@ -152,15 +262,21 @@ func (f *fapi) finish(q url.Values, p *page, spoils ...spoil) result {
 	f.t.Helper()
 	r := result{code: f.answer(q, p, "code").Get("code")}
 	r.tokens = f.redeem(r.code, f.assertion(), nil, f.tokenProof(spoils...))
-	f.good(r.tokens, "DPoP")
+	f.good(r.tokens, f.kind())
 	f.identify(&r, q.Get("nonce"), "ES256")
-	f.userinfoOf(f.resource("DPoP", r.tokens.Access, spoils...), r.id.Subject)
+	f.userinfoOf(f.resource(f.kind(), r.tokens.Access, spoils...), r.id.Subject)
 	return r
 }
 
-// resource is UserInfo with a proof.
+// resource is UserInfo with a proof, or with the app's certificate.
 func (f *fapi) resource(scheme, access string, spoils ...spoil) *page {
 	f.t.Helper()
+	if f.bound == byCertificate {
+		b := f.world.browser()
+		b.header.Set("Authorization", scheme+" "+access)
+		b.header.Set("X-Cert", url.PathEscape(f.parties[f.app].pem()))
+		return b.get("/userinfo")
+	}
 	return f.userinfoBy(scheme, access, f.proof(f.key, http.MethodGet, "/userinfo", access, spoils...))
 }
 
@@ -184,7 +300,10 @@ func fapiFlows() map[string]func(*fapi) {
 		"test-claims-parameter-identity-claims":                   (*fapi).identityClaims,
 		"access-token-type-header-case-sensitivity": func(f *fapi) {
 			r := f.flow(nil)
-			for _, scheme := range []string{"dpop", "dPoP", "DPOP"} {
+			for _, scheme := range []string{strings.ToLower(f.kind()), strings.ToUpper(f.kind()), "d" + f.kind()[1:]} {
+				if f.bound == byCertificate && scheme[0] == 'd' {
+					scheme = "bEARER"
+				}
 				f.userinfoOf(f.resource(scheme, r.tokens.Access), r.id.Subject)
 			}
 		},
@@ -196,7 +315,7 @@ func fapiFlows() map[string]func(*fapi) {
 func (f *fapi) identityClaims() {
 	r := f.flow(url.Values{"claims": {`{"userinfo":{"name":null},"id_token":{"given_name":{"essential":true}}}`}})
 	f.says(r.claims, "given_name")
-	f.says(f.userinfoOf(f.resource("DPoP", r.tokens.Access), r.id.Subject), "name")
+	f.says(f.userinfoOf(f.resource(f.kind(), r.tokens.Access), r.id.Subject), "name")
 }
 
 func (f *fapi) discoveryVerification() {
@@ -237,19 +356,23 @@ func (f *fapi) refreshToken() {
 	refresh := func(token string) tokenAnswer { return f.asks(refreshForm(token), f.assertion(), f.tokenProof()) }
 	first := f.flow(offline)
 	next := f.refreshes(first, refresh)
-	f.userinfoOf(f.resource("DPoP", next.tokens.Access), first.id.Subject)
+	f.userinfoOf(f.resource(f.kind(), next.tokens.Access), first.id.Subject)
 	for range 3 {
 		f.pass(40 * time.Second)
 		if again := refresh(first.tokens.Refresh); again.status != http.StatusOK || again.Refresh != first.tokens.Refresh || next.tokens.Refresh != first.tokens.Refresh {
 			f.t.Errorf("the first refresh token = %d %s", again.status, again.body)
 		}
 	}
-	f.bad(f.asks(refreshForm(next.tokens.Refresh), f.assertion()), http.StatusBadRequest, "invalid_request", "invalid_grant", "invalid_dpop_proof")
+	f.bare = true // without a proof or a certificate, and then without its own authentication
+	if f.auth == byKey {
+		f.bad(f.asks(refreshForm(next.tokens.Refresh), f.assertion()), http.StatusBadRequest, "invalid_request", "invalid_grant", "invalid_dpop_proof")
+	}
 	f.bad(f.asks(refreshForm(next.tokens.Refresh), "", f.tokenProof()), http.StatusUnauthorized, "invalid_client")
+	f.bare = false
 	f.app = fapiTwo
 	theirs := f.refreshes(f.flow(offline), refresh)
 	f.app = fapiApp
 	f.bad(refresh(theirs.tokens.Refresh), http.StatusBadRequest, "invalid_grant")
 	f.app = fapiTwo
-	f.good(refresh(theirs.tokens.Refresh), "DPoP")
+	f.good(refresh(theirs.tokens.Refresh), f.kind())
 }
