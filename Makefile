@@ -17,10 +17,10 @@ help:
 	@echo 'make fuzz         each fuzz target for FUZZTIME ($(FUZZTIME))'
 	@echo 'make bench        how fast it is'
 	@echo 'make soak         two nodes under load that are killed and restarted, or whose keys rotate: SOAK ($(SOAK)) each'
-	@echo 'make build        bin/signet'
+	@echo 'make build        bin/signet, one file that needs no library of the system'
 
 build:
-	go build -o bin/signet ./cmd/signet
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/signet ./cmd/signet
 
 demo:
 	go run ./cmd/signet demo

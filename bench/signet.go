@@ -92,7 +92,7 @@ func build(ctx context.Context, dir string) (string, error) {
 	bin := filepath.Join(dir, "signet")
 	progress("building signet")
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", bin, "github.com/signet-broker/signet/cmd/signet")
-	cmd.Stderr = os.Stderr
+	cmd.Stderr, cmd.Env = os.Stderr, append(os.Environ(), "CGO_ENABLED=0") // as make build does
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("build signet: %w", err)
 	}

@@ -44,7 +44,7 @@ func openSQLite(ctx context.Context, path string) (_ engine, err error) {
 		}
 	}()
 	for range readers {
-		c, err := connectSQLite(ctx, path, "cache_size(-1024)", "query_only(1)")
+		c, err := connectSQLite(ctx, path, "cache_size(-512)", "query_only(1)")
 		if err != nil {
 			return nil, sqliteSentence(path, err)
 		}
