@@ -11,8 +11,11 @@ import (
 	"github.com/signet-broker/signet/broker"
 )
 
-// Notify names the apps that want to be told of ended sessions. It is called before the first use.
-func (db *DB) Notify(apps []string) { db.notified = quoted(apps) }
+// Notify names the configured apps that want to be told of ended sessions. Of the registered ones each row says
+// so; registered tells whether there may be any. It is called before the first use.
+func (db *DB) Notify(apps []string, registered bool) {
+	db.notified, db.registered = quoted(apps), registered
+}
 
 // quoted is a list of IDs as one text, in which an ID is found between quotes: none has any in it.
 func quoted(ids []string) string {
@@ -25,14 +28,18 @@ func quoted(ids []string) string {
 // notify makes a notice for each app that took part in sessions that end. where names the sessions' families,
 // f, by $5.
 func (db *DB) notify(where string, arg any) []step {
-	if db.notified == "" {
+	if db.notified == "" && !db.registered {
 		return nil
+	}
+	wants := `REPLACE($3, '"' || f.app || '"', '') <> $4`
+	if db.registered {
+		wants = `(` + wants + ` OR EXISTS (SELECT 1 FROM apps a WHERE a.id = f.app AND a.notified = 1))`
 	}
 	now := db.now()
 	return []step{{
 		sql: `INSERT INTO notices (session, app, user_id, tries, due, created)
 SELECT DISTINCT f.session, f.app, f.user_id, 0, CAST($1 AS BIGINT), CAST($2 AS BIGINT) FROM families f
-WHERE f.session <> '' AND REPLACE($3, '"' || f.app || '"', '') <> $4 AND ` + where + ` ON CONFLICT DO NOTHING`,
+WHERE f.session <> '' AND ` + wants + ` AND ` + where + ` ON CONFLICT DO NOTHING`,
 		args: []any{now, now, db.notified, db.notified, arg},
 	}}
 }

@@ -34,11 +34,12 @@ type DB struct {
 	// Now is the clock that decides what is expired. It is set before the first use.
 	Now func() time.Time
 
-	engine    engine
-	notified  string               // the apps that want to be told of ended sessions, as quoted makes it
-	shared    bool                 // other nodes may write to it
-	logins    recent[broker.Login] // of a database that is not shared
-	artifacts recent[madeArtifact]
+	engine     engine
+	notified   string               // the apps that want to be told of ended sessions, as quoted makes it
+	registered bool                 // there may be registered apps beside them
+	shared     bool                 // other nodes may write to it
+	logins     recent[broker.Login] // of a database that is not shared
+	artifacts  recent[madeArtifact]
 }
 
 // An engine runs operations. Its errors are those that the steps name, the context's, an *Error of kind

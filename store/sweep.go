@@ -30,6 +30,7 @@ func (db *DB) Sweep(ctx context.Context, now time.Time) error {
 		{`DELETE FROM devices WHERE hash IN (SELECT hash FROM devices WHERE expires <= $1 LIMIT $2)`, now.Add(-devicesKept)},
 		{`DELETE FROM counters WHERE name IN (SELECT name FROM counters WHERE expires <= $1 LIMIT $2)`, now},
 		{`DELETE FROM trusted WHERE (provider, subject, device) IN (SELECT provider, subject, device FROM trusted WHERE until <= $1 LIMIT $2)`, now},
+		{`DELETE FROM app_tokens WHERE id IN (SELECT id FROM app_tokens WHERE expires <= $1 LIMIT $2)`, now},
 	} {
 		if err := db.sweep(ctx, s.sql, ms(s.before)); err != nil {
 			return err

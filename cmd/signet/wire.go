@@ -102,7 +102,7 @@ func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (*stor
 	if err != nil {
 		return nil, nil, fmt.Errorf("database: %w", err)
 	}
-	db.Notify(notified(cfg))
+	db.Notify(notified(cfg), cfg.Registers())
 	sealedWith, err := db.Meta(ctx, "master_key", box.KeyID())
 	if err == nil && sealedWith != box.KeyID() {
 		err = fmt.Errorf("the database was sealed with master key %s, %s holds %s: give it the file that belongs to it", sealedWith, cfg.MasterKeyFile, box.KeyID())
@@ -194,7 +194,7 @@ func app(c *config.App) *broker.App {
 		Tokens: broker.Lifetimes{
 			Access: c.Tokens.Access, ID: c.Tokens.ID, Refresh: c.Tokens.Refresh, RefreshCap: c.Tokens.RefreshCap, Code: config.CodeLifetime,
 		},
-		Signing: c.Tokens.Signing, Grants: c.Grants, Exchange: exchange(c), DPoPRequired: c.DPoP == config.DPoPRequired, DPoPNonce: c.DPoPNonce,
+		Signing: c.Tokens.Signing, UserinfoSigning: c.Tokens.Userinfo, Grants: c.Grants, Exchange: exchange(c), DPoPRequired: c.DPoP == config.DPoPRequired, DPoPNonce: c.DPoPNonce,
 		CertificateBound: c.CertificateBound, Sector: c.Sector, ThirdParty: !c.FirstParty,
 	}
 	a.SecretHashes = secretHashes(c)

@@ -159,5 +159,10 @@ func contests(run string) []contest {
 		}, func(ctx context.Context, db *store.DB, now time.Time, i int) error {
 			return db.ActivateKey(ctx, name("key", i), now, key(4, now.Add(time.Hour), i), event("x"))
 		}, broker.ErrConflict},
+		{"AddApp by a token for one", func(ctx context.Context, db *store.DB, now time.Time, i int) error {
+			return db.AddInitialToken(ctx, broker.InitialToken{ID: name("token", i), Hash: Hash(name("token", i)), Most: 1, Expires: now.Add(time.Hour)}, event("x"))
+		}, func(ctx context.Context, db *store.DB, now time.Time, i int) error {
+			return db.AddApp(ctx, registered(rand.Text(), now), broker.Admission{TokenHash: Hash(name("token", i))}, event("x"))
+		}, broker.ErrNotFound},
 	}
 }

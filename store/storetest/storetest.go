@@ -59,6 +59,9 @@ func Run(t *testing.T, fresh func(t testing.TB) string) {
 		{"meta keeps the first value", testMeta},
 		{"providers", testProviders},
 		{"whether anybody has signed in at a provider", testHasLinks},
+		{"registered apps", testApps},
+		{"an app that is removed takes all of its own with it", testRemoveApp},
+		{"an initial access token registers as many apps as it says", testInitialTokens},
 		{"a domain has one owner", testDomains},
 		{"sweep removes what has expired and nothing else", testSweep},
 		{"what was single-use stays so after a restart", testReopen},
@@ -96,7 +99,7 @@ func (b *bench) open(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.Now = b.now
-	db.Notify([]string{"web", "second"})
+	db.Notify([]string{"web", "second"}, true)
 	b.db = db
 	t.Cleanup(func() { db.Close() })
 }
@@ -122,7 +125,7 @@ func Raw(t testing.TB, dsn string) *sql.DB {
 
 func (b *bench) sqlite() bool { return strings.HasPrefix(b.dsn, "sqlite:") }
 
-var tables = []string{"requests", "users", "links", "accounts", "logins", "once", "sessions", "artifacts", "families", "notices", "logouts", "keys", "counters", "trusted", "devices", "consents", "events", "providers", "domains"}
+var tables = []string{"requests", "users", "links", "accounts", "logins", "once", "sessions", "artifacts", "families", "notices", "logouts", "keys", "counters", "trusted", "devices", "consents", "events", "providers", "domains", "apps", "app_tokens"}
 
 // content is everything in the database.
 func (b *bench) content(t testing.TB) string {
