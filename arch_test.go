@@ -28,7 +28,7 @@ var mayImport = map[string][]string{
 	"broker/token":       {"broker", "broker/keys"},
 	"broker/web":         {"broker", "providers", "templates"},
 	"broker/backchannel": {"broker", "broker/token"},
-	"broker/op":          {"broker", "broker/keys", "broker/token", "broker/web", "internal/jwks", "providers"},
+	"broker/op":          {"broker", "broker/keys", "broker/token", "broker/web", "internal/jwks", "internal/redirect", "providers"},
 	"broker/login":       {"broker", "broker/web", "providers", "templates"},
 
 	"providers":              {},
@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 	"store":           {"broker", "broker/keys", "broker/token", "providers", "providers/password"},
 	"store/storetest": {"broker", "broker/keys", "broker/token", "providers", "providers/password", "store"},
 
-	"config":           {"internal/jwks", "internal/secret"},
+	"config":           {"internal/jwks", "internal/redirect", "internal/secret"},
 	"config/schemagen": {"config", "internal/secret", "providers", "providers/apple", "providers/github", "providers/google", "providers/microsoft", "providers/oauth2", "providers/oidc", "providers/saml", "providers/social", "providers/password"},
 	"templates":        {},
 	"static":           {},
@@ -59,6 +59,7 @@ var mayImport = map[string][]string{
 	"internal/jwks":     {"providers"},
 	"internal/kmstest":  {},
 	"internal/pgtest":   {},
+	"internal/redirect": {},
 	"internal/seal":     {},
 	"internal/secret":   {},
 

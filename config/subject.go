@@ -2,8 +2,6 @@ package config
 
 import (
 	"net/netip"
-	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -48,20 +46,6 @@ func (k *checker) appSubject(a *App, key string) {
 			k.warn(key+".redirect_uris", "name this very machine, a sector that apps of anybody share: set sector_identifier")
 		}
 	}
-}
-
-// hostsOf are the hosts of those URIs that have one, each once, in their order. A custom scheme's is none.
-func hostsOf(uris []string) (hosts []string) {
-	for _, uri := range uris {
-		u, err := url.Parse(uri)
-		if err != nil || !overHTTP(uri) {
-			continue
-		}
-		if host := strings.ToLower(u.Hostname()); host != "" && !slices.Contains(hosts, host) {
-			hosts = append(hosts, host)
-		}
-	}
-	return hosts
 }
 
 func isHost(s string) bool {
