@@ -16,8 +16,14 @@ type API struct {
 	Apps         []string      // ids of those that may have tokens for it; none: all
 }
 
-// Serves tells whether an app may have tokens for the API.
-func (a *API) Serves(app *App) bool { return len(a.Apps) == 0 || slices.Contains(a.Apps, app.ID) }
+// Serves tells whether an app may have tokens for the API. One that has registered itself is none of all: it may
+// where it may ask for one of the API's scopes.
+func (a *API) Serves(app *App) bool {
+	if app.Registered {
+		return len(a.Apps) == 0 && slices.ContainsFunc(a.Scopes, app.MayAsk)
+	}
+	return len(a.Apps) == 0 || slices.Contains(a.Apps, app.ID)
+}
 
 // APIs are by ID.
 type APIs map[string]*API

@@ -28,7 +28,20 @@ type App struct {
 	Sector                 string   // the host whose apps alone know people by the same sub (OpenID Connect Core §8.1); "": it is the same everywhere
 	ThirdParty             bool     // somebody else's: people are asked what it may have
 	DPoPNonce              bool     // its proofs must carry a nonce of ours (RFC 9449 §8)
+	Registered             bool     // a program has registered it: Scopes and Links say all that it may ask for and show
+	Scopes                 []string // with Registered: what people may be asked for
+	Links                  Links
+	UserinfoSigning        string         // the JWS alg of UserInfo; "": it is JSON
+	RequestURIs            []string       // where its requests may be fetched from (OpenID Connect Core §6.2)
+	DefaultMaxAge          *time.Duration // of the authentication, where a request says nothing
+	DefaultACR             []string       // what its requests ask for that ask for nothing
 }
+
+// Links are pages of an app's about itself. Nobody has looked at them; none is ever fetched from here.
+type Links struct{ Site, Logo, Policy, Terms string }
+
+// MayAsk tells whether people may be asked for a scope.
+func (a *App) MayAsk(scope string) bool { return !a.Registered || slices.Contains(a.Scopes, scope) }
 
 // Lifetimes of what an app gets.
 type Lifetimes struct {

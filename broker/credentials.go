@@ -19,9 +19,10 @@ const (
 // Credentials are by what an app proves who it is and that a request is its own, beside the hashes of its
 // secrets. The zero value leaves it at those.
 type Credentials struct {
-	Method string   // the one that is accepted; "": a secret in either way, or nothing when there is none
-	Keys   Keys     // its public keys; nil: none
-	Algs   []string // the JWS algs that it may sign with
+	Method      string   // the one that is accepted; "": a secret in either way, or nothing when there is none
+	Keys        Keys     // its public keys; nil: none
+	Algs        []string // the JWS algs that it may sign with
+	RequestAlgs []string // those of its requests; none: Algs
 	// Secrets returns the secrets themselves, which client_secret_jwt needs; nil with every other method.
 	// They are never stored.
 	Secrets      func() [][]byte

@@ -58,9 +58,9 @@ var appAuths = []string{"client_secret_basic", "client_secret_post", "client_sec
 // AssertionAlgs are the algorithms that apps may sign with.
 var AssertionAlgs = []string{"PS256", "ES256", "EdDSA", "RS256"}
 
-// UsesTLS tells whether an app authenticates with a certificate, or has its tokens bound to one.
+// UsesTLS tells whether an app authenticates, or may, with a certificate, or has its tokens bound to one.
 func (c *Config) UsesTLS() bool {
-	return slices.ContainsFunc(c.Apps, func(a App) bool { return strings.HasSuffix(a.Auth, "tls_client_auth") || a.CertificateBound })
+	return c.Registration.Certificates || slices.ContainsFunc(c.Apps, func(a App) bool { return strings.HasSuffix(a.Auth, "tls_client_auth") || a.CertificateBound })
 }
 
 var headerName = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)

@@ -30,6 +30,7 @@ func check(c *Config, d *document) {
 	k.apps(providers)
 	k.apis()
 	k.keys()
+	k.registration(providers)
 	k.trustedIssuers()
 }
 
@@ -306,6 +307,9 @@ func (k *checker) tokens(t *Tokens, key string) {
 	}
 	if !slices.Contains(signing, t.Signing) {
 		k.fault(key+".signing", "must be %s", strings.Join(signing, ", "))
+	}
+	if t.Userinfo != "" && !slices.Contains(signing, t.Userinfo) {
+		k.fault(key+".userinfo", "must be %s", strings.Join(signing, ", "))
 	}
 }
 

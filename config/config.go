@@ -33,6 +33,7 @@ type Config struct {
 	APIs      []API      `yaml:"apis" doc:"the programs that take access tokens made here"`
 	Providers []Provider `yaml:"providers" doc:"where people sign in"`
 
+	Registration   Registration    `yaml:"registration" doc:"whether programs may register apps of their own (RFC 7591); absent: no"`
 	TrustedIssuers []TrustedIssuer `yaml:"trusted_issuers" doc:"whose assertions apps may bring for an access token (RFC 7523)"`
 
 	// Warnings are what may be meant and is probably not.
@@ -94,6 +95,7 @@ type Tokens struct {
 	Refresh    time.Duration `yaml:"refresh" doc:"lifetime of a refresh token since its last use: 1h to 87600h"`
 	RefreshCap time.Duration `yaml:"refresh_cap" doc:"lifetime of refresh tokens since the sign-in; 2160h, or refresh where that is longer"`
 	Signing    string        `yaml:"signing" doc:"RS256, ES256, EdDSA or PS256"`
+	Userinfo   string        `yaml:"userinfo" doc:"the same, to have UserInfo signed as a JWT; absent: it is plain JSON"`
 }
 
 // CodeLifetime is how long an authorization code is good (RFC 6749 §4.1.2 recommends far below ten minutes).
@@ -122,6 +124,7 @@ func Default() *Config {
 		Database:      "sqlite:signet.db",
 		MasterKeyFile: "signet.key",
 		Sessions:      Sessions{Idle: 12 * time.Hour, Absolute: 7 * day},
+		Registration:  DefaultRegistration(),
 	}
 }
 

@@ -22,6 +22,9 @@ const (
 	TypeLogout = "logout+jwt" // OpenID Connect Back-Channel Logout 1.0 §2.4
 	// TypeIntrospection is of answers about a token (RFC 9701 §5).
 	TypeIntrospection = "token-introspection+jwt"
+	// TypeUserinfo is of UserInfo that is signed, which is no ID token though it says the same (OpenID Connect Core
+	// §5.3.2 names no type).
+	TypeUserinfo = "userinfo+jwt"
 )
 
 // maxToken is the length of the longest token that is looked at, in bytes.
@@ -30,7 +33,7 @@ const maxToken = 32 << 10
 func (k *key) openSigner(public crypto.PublicKey) error {
 	k.public = jose.JSONWebKey{Key: public, KeyID: k.ID, Algorithm: k.Alg, Use: "sig"}
 	k.headers = map[string]string{}
-	for _, typ := range []string{TypeID, TypeAccess, TypeLogout, TypeIntrospection} {
+	for _, typ := range []string{TypeID, TypeAccess, TypeLogout, TypeIntrospection, TypeUserinfo} {
 		header, err := json.Marshal(jwsHeader{k.Alg, k.ID, typ})
 		if err != nil {
 			return fmt.Errorf("key %s: %w", k.ID, err)

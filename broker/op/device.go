@@ -139,7 +139,7 @@ func (d *Devices) parse(app *broker.App, form url.Values) (deviceRequest, error)
 	if err != nil {
 		return deviceRequest{}, err
 	}
-	scope := append(token.Granted(asked), own.scope...)
+	scope := append(granted(app, asked), own.scope...)
 	if !app.Uses("refresh_token") {
 		scope = slices.DeleteFunc(scope, func(s string) bool { return s == "offline_access" })
 	}

@@ -3,6 +3,7 @@ package op
 import (
 	"context"
 	"net/url"
+	"slices"
 
 	"github.com/signet-broker/signet/broker"
 	"github.com/signet-broker/signet/broker/token"
@@ -46,7 +47,7 @@ func (p *Provider) own(app *broker.App, asked, named []string) (wanted, error) {
 	}
 	for _, id := range own.ids {
 		if api := p.APIs[id]; api != nil {
-			own.scope = append(own.scope, api.Scopes...)
+			own.scope = append(own.scope, slices.DeleteFunc(slices.Clone(api.Scopes), func(s string) bool { return !app.MayAsk(s) })...)
 		}
 	}
 	return own, nil

@@ -143,6 +143,9 @@ func (p *Provider) parse(ctx context.Context, app *broker.App, v url.Values, req
 	if err := authenticationContext(v, claims, &l); err != nil {
 		return l, err
 	}
+	if len(l.ACR) == 0 {
+		l.ACR = words(slices.Clone(app.DefaultACR))
+	}
 	if req.Nonce = v.Get("nonce"); len(req.Nonce) > maxNonce || !utf8.ValidString(req.Nonce) {
 		return l, oauth("invalid_request", "nonce must be UTF-8 of at most %d bytes", maxNonce)
 	}
@@ -241,6 +244,8 @@ func (p *Provider) interaction(ctx context.Context, v url.Values, app *broker.Ap
 			return oauth("invalid_request", "max_age must be a number of seconds")
 		}
 		l.HasMaxAge, l.MaxAge = true, time.Duration(age)*time.Second
+	} else if app.DefaultMaxAge != nil {
+		l.HasMaxAge, l.MaxAge = true, *app.DefaultMaxAge
 	}
 	if h := v.Get("id_token_hint"); h != "" {
 		read, err := p.Issuer.ReadHint(ctx, h)

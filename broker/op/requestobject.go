@@ -34,7 +34,11 @@ func (p *Provider) signed(ctx context.Context, app *broker.App, v url.Values) (u
 	if err != nil {
 		return nil, err
 	}
-	typ, payload, err := app.Credentials.Keys.Verify(ctx, raw, app.Credentials.Algs)
+	algs := app.Credentials.RequestAlgs
+	if len(algs) == 0 {
+		algs = app.Credentials.Algs
+	}
+	typ, payload, err := app.Credentials.Keys.Verify(ctx, raw, algs)
 	if err == nil {
 		err = isA("oauth-authz-req+jwt", typ)
 	}

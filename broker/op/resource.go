@@ -30,13 +30,18 @@ func (p *Provider) access(v url.Values, app *broker.App, req *request) error {
 		return err
 	}
 	req.Resources = own.ids
-	if req.Scope = append(token.Granted(asked), own.scope...); !app.Uses("refresh_token") {
+	if req.Scope = append(granted(app, asked), own.scope...); !app.Uses("refresh_token") {
 		req.Scope = slices.DeleteFunc(req.Scope, func(s string) bool { return s == "offline_access" })
 	}
 	if req.Key = v.Get("dpop_jkt"); req.Key != "" && !challengeForm.MatchString(req.Key) {
 		return oauth("invalid_request", "dpop_jkt must be the SHA-256 thumbprint of a key in base64url")
 	}
 	return nil
+}
+
+// granted are the scopes of a request that mean something to Signet itself and that the app may ask for.
+func granted(app *broker.App, asked []string) []string {
+	return slices.DeleteFunc(token.Granted(asked), func(s string) bool { return !app.MayAsk(s) })
 }
 
 // wanted is what of a request is for APIs.
@@ -65,7 +70,7 @@ func (p *Provider) resources(app *broker.App, asked, named []string) (wanted, er
 		}
 	}
 	for _, s := range asked {
-		if slices.Contains(token.Scopes, s) || slices.Contains(w.scope, s) {
+		if slices.Contains(token.Scopes, s) || slices.Contains(w.scope, s) || !app.MayAsk(s) {
 			continue
 		}
 		mine, others := p.owners(app, s)

@@ -3,11 +3,14 @@ package op
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/signet-broker/signet/broker"
+	"github.com/signet-broker/signet/broker/keys"
 	"github.com/signet-broker/signet/broker/token"
 	"github.com/signet-broker/signet/broker/web"
 )
@@ -27,7 +30,23 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	info.App, info.User = a.Family.App, a.User.ID
 	claims := token.UserClaims(a.User, a.Scope, a.Claims)
 	claims["sub"] = a.Subject
+	if app := p.Registry.App(a.Family.App); app != nil && app.UserinfoSigning != "" {
+		p.signedUserinfo(w, r, app, claims)
+		return
+	}
 	writeJSON(w, http.StatusOK, claims)
+}
+
+// signedUserinfo answers with a JWT (OpenID Connect Core §5.3.2), for the app that wants to be certain who says so.
+func (p *Provider) signedUserinfo(w http.ResponseWriter, r *http.Request, app *broker.App, claims map[string]any) {
+	claims["iss"], claims["aud"], claims["iat"] = p.Issuer.URL, app.ID, p.Now().Unix()
+	signed, err := p.Keys.Sign(app.UserinfoSigning, keys.TypeUserinfo, claims)
+	if err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/jwt")
+	io.WriteString(w, signed)
 }
 
 // presented returns the access token that a request to Signet itself brings, once it is good and so is whoever
