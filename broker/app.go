@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -9,7 +11,8 @@ import (
 type App struct {
 	ID                     string
 	Name                   string
-	SecretHashes           [][]byte // SHA-256 of each secret that is good; none: a public client
+	Names                  map[string]string // in other languages, by tag in lower case
+	SecretHashes           [][]byte          // SHA-256 of each secret that is good; none: a public client
 	RedirectURIs           []string
 	RequestURIs            []string // where its signed requests may stand (OpenID Connect Core §6.2); none: nothing is fetched
 	PostLogoutRedirectURIs []string
@@ -39,6 +42,9 @@ type App struct {
 
 // Links are pages of an app's about itself. Nobody has looked at them; none is ever fetched from here.
 type Links struct{ Site, Logo, Policy, Terms string }
+
+// Called is the app's name in a language.
+func (a *App) Called(lang string) string { return cmp.Or(a.Names[strings.ToLower(lang)], a.Name) }
 
 // MayAsk tells whether people may be asked for a scope.
 func (a *App) MayAsk(scope string) bool { return !a.Registered || slices.Contains(a.Scopes, scope) }

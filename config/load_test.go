@@ -110,7 +110,7 @@ func TestLoadReadsTheWholeFile(t *testing.T) {
 		ID: "web", Name: "Acme Web", Secret: "0123456789012345678901234567890123",
 		RedirectURIs: []string{"https://app.example.com/callback"}, PostLogoutRedirectURIs: []string{},
 		InitiateLoginURI: "https://app.example.com/login", Providers: []string{"corp"}, PKCE: "required",
-		Tokens: Tokens{15 * time.Minute, time.Hour, 720 * time.Hour, 2160 * time.Hour, "RS256"}, DPoP: DPoPOptional, FirstParty: true,
+		Tokens: Tokens{15 * time.Minute, time.Hour, 720 * time.Hour, 2160 * time.Hour, "RS256", ""}, DPoP: DPoPOptional, FirstParty: true,
 		AppSubject: AppSubject{SubjectType: SubjectPublic},
 	}
 	if !reflect.DeepEqual(c.Apps[0], wantApp) {

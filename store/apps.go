@@ -48,15 +48,23 @@ func blob(b []byte) []byte {
 	return b
 }
 
-// UpdateApp replaces what an app says of itself, and its secret. broker.ErrConflict: it is gone, or a.Version is
-// not its version any more.
-func (db *DB) UpdateApp(ctx context.Context, a broker.Registered, at time.Time, e broker.Event) error {
-	return db.engine.write(ctx, op{steps: []step{appsChanged, {
+// UpdateApp replaces what an app says of itself, and its secret; with anew, what people have allowed it is
+// forgotten. broker.ErrConflict: it is gone, or a.Version is not its version any more.
+func (db *DB) UpdateApp(ctx context.Context, a broker.Registered, anew bool, at time.Time, e broker.Event) error {
+	steps := []step{appsChanged, {
 		sql: `UPDATE apps SET version = version + 1, change = (SELECT count FROM changes WHERE name = 'apps'), name = $3, document = $4,
 secret_hash = $5, sealed = $6, notified = $7, updated = $8 WHERE id = $1 AND version = $2`,
 		args: []any{a.ID, a.Version, a.Name, string(a.Document), blob(a.SecretHash), blob(a.Sealed), flag(a.Notified), ms(at)},
 		none: broker.ErrConflict,
-	}, db.record(e)}})
+	}}
+	if anew {
+		steps = append(steps, forgetConsents(a.ID))
+	}
+	return db.engine.write(ctx, op{steps: append(steps, db.record(e))})
+}
+
+func forgetConsents(app string) step {
+	return step{sql: `DELETE FROM consents WHERE app = $1 AND substr(app, 1, 4) = 'dyn-'`, args: []any{app}}
 }
 
 // SetAppDisabled keeps people out of an app, or lets them in again. broker.ErrNotFound: there is none.
@@ -73,11 +81,10 @@ func (db *DB) RemoveApp(ctx context.Context, id string, e broker.Event) error {
 	if !storable([]any{id}) {
 		return broker.ErrNotFound
 	}
-	steps := []step{appsChanged, {sql: `DELETE FROM apps WHERE id = $1`, args: []any{id}, none: broker.ErrNotFound}}
+	steps := []step{appsChanged, {sql: `DELETE FROM apps WHERE id = $1`, args: []any{id}, none: broker.ErrNotFound}, forgetConsents(id)}
 	for _, sql := range []string{
 		`UPDATE families SET revoked = 1 WHERE app = $1 AND substr(app, 1, 4) = 'dyn-' AND revoked = 0`,
 		`DELETE FROM artifacts WHERE app = $1 AND substr(app, 1, 4) = 'dyn-'`,
-		`DELETE FROM consents WHERE app = $1 AND substr(app, 1, 4) = 'dyn-'`,
 		`DELETE FROM requests WHERE app = $1`,
 		`DELETE FROM devices WHERE app = $1`,
 	} {

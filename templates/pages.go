@@ -101,14 +101,26 @@ type Consent struct {
 	App    string
 	Person Person
 	Scopes []string // scope values; those of OpenID Connect Core §5.4 are described, others named
+	// Unknown is of an app that nobody here has looked at: #unknown; nil: somebody has.
+	Unknown *Unknown
 	// Place is of the device that waits for the answer: #place, with its code in #code; nil: there is none.
 	Place     *Place
 	OthersURL string // where another account can be chosen, #others; "" leaves the link out
 }
 
+// Unknown is what an app says of itself that has registered itself. Its pages are links (#app-site, #app-logo,
+// #app-policy, #app-terms) at most, and nothing of them is loaded.
+type Unknown struct {
+	Hosts                     string // where its logins end; "": nowhere
+	Site, Logo, Policy, Terms string // https; "" leaves one out
+}
+
 // Consent renders the page.
 func (p *Pages) Consent(pg Page, d Consent) ([]byte, error) {
 	d.OthersURL = link(d.OthersURL)
+	if u := d.Unknown; u != nil {
+		d.Unknown = &Unknown{u.Hosts, outside(u.Site), outside(u.Logo), outside(u.Policy), outside(u.Terms)}
+	}
 	return p.render("consent.html", pg, d)
 }
 

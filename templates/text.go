@@ -77,6 +77,14 @@ func hint(s string) string {
 	return s
 }
 
+// outside is link for pages of others: https alone.
+func outside(s string) string {
+	if strings.HasPrefix(s, "https://") {
+		return link(s)
+	}
+	return ""
+}
+
 // link returns a URL that may be followed from a page: a path of ours, or an absolute one of http or
 // https. Anything else (javascript:, data:, //host) becomes "".
 func link(s string) string {

@@ -57,6 +57,7 @@ type Sender struct {
 	Registry broker.Registry
 	Issuer   *token.Issuer
 	Client   *http.Client // within Timeout, and without redirects
+	Public   *http.Client // the same for registered apps, which may be anybody's: to public addresses
 	Now      func() time.Time
 	Log      *slog.Logger
 	Observe  func(broker.Event)       // is told of every notice that is given up; may be nil
@@ -171,6 +172,9 @@ func (s *Sender) keep(ctx context.Context, n broker.Notice, err error) {
 }
 
 func (s *Sender) count(app, result string) {
+	if strings.HasPrefix(app, broker.RegisteredPrefix) {
+		app = "registered" // there may be thousands, with names that nobody knows
+	}
 	if s.Count != nil {
 		s.Count(app, result)
 	}
@@ -188,7 +192,11 @@ func (s *Sender) post(ctx context.Context, app *broker.App, n broker.Notice) (re
 		return "unreachable", err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := s.Client.Do(req)
+	client := s.Client
+	if app.Registered {
+		client = s.Public
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		var slow interface{ Timeout() bool }
 		if errors.As(err, &slow) && slow.Timeout() {

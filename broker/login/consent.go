@@ -1,9 +1,11 @@
 package login
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/signet-broker/signet/broker"
@@ -23,8 +25,14 @@ func (p *Pages) decide(r *http.Request, id string, v broker.Visitor, form url.Va
 
 func (p *Pages) consent(w http.ResponseWriter, view templates.Page, action string, l *broker.Login, q broker.Question) error {
 	d := templates.Consent{
-		Action: action, App: q.App.Name, Scopes: q.Scopes,
+		Action: action, App: q.App.Called(string(view.Lang)), Scopes: q.Scopes,
 		Person: templates.Person{Name: q.User.Attributes.Name(), Email: q.User.Attributes.Email()},
+	}
+	if q.App.Registered {
+		d.Unknown = &templates.Unknown{
+			Hosts: strings.Join(hosts(q.App.RedirectURIs), ", "),
+			Site:  q.App.Links.Site, Logo: q.App.Links.Logo, Policy: q.App.Links.Policy, Terms: q.App.Links.Terms,
+		}
 	}
 	if q.Device != nil {
 		d.Place = &templates.Place{Code: q.Device.Code, Addr: q.Device.Addr, Ago: max(p.Broker.Now().Sub(q.Device.Since), time.Second)}
@@ -39,3 +47,20 @@ func (p *Pages) consent(w http.ResponseWriter, view templates.Page, action strin
 	p.Site.Show(w, http.StatusOK, page)
 	return nil
 }
+
+// hosts are where an app's logins may end, a program's own scheme as it is.
+func hosts(uris []string) (list []string) {
+	for _, uri := range uris {
+		u, err := url.Parse(uri)
+		if err != nil {
+			continue
+		}
+		if host := cmp.Or(u.Hostname(), u.Scheme); !slices.Contains(list, host) {
+			list = append(list, host)
+		}
+	}
+	return list[:min(len(list), maxHosts)]
+}
+
+// maxHosts is how many hosts people are told of.
+const maxHosts = 5

@@ -20,12 +20,14 @@ type metadata struct {
 	Device              string   `json:"device_authorization_endpoint"`
 	Introspection       string   `json:"introspection_endpoint"`
 	EndSession          string   `json:"end_session_endpoint"`
+	Registration        string   `json:"registration_endpoint,omitempty"`
 	Scopes              []string `json:"scopes_supported"`
 	ResponseTypes       []string `json:"response_types_supported"`
 	ResponseModes       []string `json:"response_modes_supported"`
 	GrantTypes          []string `json:"grant_types_supported"`
 	Subjects            []string `json:"subject_types_supported"`
 	IDTokenAlgs         []string `json:"id_token_signing_alg_values_supported"`
+	UserinfoAlgs        []string `json:"userinfo_signing_alg_values_supported"`
 	TokenAuth           []string `json:"token_endpoint_auth_methods_supported"`
 	RevocationAuth      []string `json:"revocation_endpoint_auth_methods_supported"`
 	IntrospectionAuth   []string `json:"introspection_endpoint_auth_methods_supported"`
@@ -53,7 +55,11 @@ type metadata struct {
 
 func (p *Provider) describe() error {
 	auth := []string{broker.AuthBasic, broker.AuthPost, broker.AuthSecretJWT, broker.AuthPrivateKey, broker.AuthTLS, broker.AuthSelfSigned, broker.AuthNone}
-	algs := []string{"PS256", "ES256", "EdDSA", "RS256"}
+	algs := assertionAlgs
+	registration := ""
+	if p.Registers {
+		registration = p.Site.URL("/register")
+	}
 	var grants []string
 	for _, g := range p.Grants {
 		grants = append(grants, g.Type())
@@ -63,6 +69,7 @@ func (p *Provider) describe() error {
 		Issuer:        p.Issuer.URL,
 		Authorization: p.Site.URL("/authorize"), Token: p.Site.URL("/token"), Userinfo: p.Site.URL("/userinfo"),
 		JWKS: p.Site.URL("/jwks"), Revocation: p.Site.URL("/revoke"), Introspection: p.Site.URL("/introspect"), EndSession: p.Site.URL("/logout"),
+		Registration: registration, UserinfoAlgs: keys.Algorithms,
 		Scopes: token.Scopes, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post", "jwt", "query.jwt", "form_post.jwt"},
 		Device: p.Site.URL("/device_authorization"), Pushed: p.Site.URL("/par"), AnswerAlgs: keys.Algorithms, RequestAlgs: algs, TokenAuthAlgs: append(algs[:len(algs):len(algs)], "HS256"),
 		RequestParameter: true, ClaimsParameter: true, RequestURIParameter: p.ByReference, RegisteredURIs: true,

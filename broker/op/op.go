@@ -5,6 +5,8 @@
 // reference.go (a login comes in), door.go and jarm.go (it goes back to the
 // app), token.go with clientauth.go, dpop.go, resource.go and the grant_*.go (code and refresh token become tokens),
 // device.go, device_page.go and device_door.go (a program without a browser),
+// registrar.go with registrar_manage.go, metadata.go, metadata_check.go, metadata_address.go and terms.go (apps that
+// programs register),
 // userinfo.go, introspect.go, revoke.go, logout.go, discovery.go; errors.go is what every refusal looks like on the wire.
 package op
 
@@ -46,8 +48,9 @@ type Provider struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 
-	Requests RequestStore
-	Issuers  []TrustedIssuer // whose assertions are taken as grants
+	Requests  RequestStore
+	Registers bool            // apps may be registered: there is a Registrar
+	Issuers   []TrustedIssuer // whose assertions are taken as grants
 	// ClientCAs are the authorities whose certificates tls_client_auth takes; nil: none.
 	ClientCAs *x509.CertPool
 	// Objects fetches the request objects of apps: from public addresses, within ObjectTimeout and MaxObject.

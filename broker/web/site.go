@@ -31,8 +31,9 @@ type Site struct {
 	Metrics           *Metrics
 	Log               *slog.Logger
 
-	mux  http.ServeMux
-	csrf http.CrossOriginProtection
+	mux        http.ServeMux
+	preflights map[string]bool // paths that answer them
+	csrf       http.CrossOriginProtection
 }
 
 // Handler answers a request, or returns an error that is answered for it.
@@ -53,7 +54,11 @@ func (s *Site) Page(pattern string, h Handler) {
 // origin: no cookie counts there.
 func (s *Site) API(pattern string, h http.HandlerFunc) {
 	method, path, ok := strings.Cut(pattern, " ")
-	if ok && method != http.MethodGet {
+	if ok && method != http.MethodGet && !s.preflights[path] {
+		if s.preflights == nil {
+			s.preflights = map[string]bool{}
+		}
+		s.preflights[path] = true
 		s.mux.HandleFunc(s.pattern("OPTIONS "+path), preflight)
 	}
 	s.mux.HandleFunc(s.pattern(pattern), func(w http.ResponseWriter, r *http.Request) {
@@ -104,7 +109,7 @@ func apiHeaders(h http.Header) {
 // preflight answers a browser app that asks whether it may send its credentials (Fetch §3.2.2).
 func preflight(w http.ResponseWriter, _ *http.Request) {
 	apiHeaders(w.Header())
-	w.Header().Set("Access-Control-Allow-Methods", "GET, POST")
+	w.Header().Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
 	w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, DPoP")
 	w.Header().Set("Access-Control-Max-Age", "3600")
 	w.WriteHeader(http.StatusNoContent)

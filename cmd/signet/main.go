@@ -26,6 +26,7 @@ type commands struct {
 	User     userCommand     `cmd:"" help:"Look after the accounts kept here, and the people who have signed in."`
 	Provider providerCommand `cmd:"" help:"Look after the providers that are not in the configuration file."`
 	Domain   domainCommand   `cmd:"" help:"Prove which e-mail domains belong to a registered provider."`
+	App      appCommand      `cmd:"" help:"Look after the apps that programs have registered, and what lets them."`
 	Keys     keysCommand     `cmd:"" help:"Look after the keys that sign tokens."`
 	Map      mapCommand      `cmd:"" help:"Try what a provider's claims become."`
 	Version  versionCommand  `cmd:"" help:"Tell the version."`

@@ -30,6 +30,7 @@ type registry struct {
 	taken  map[string]bool // its ids, also of what is disabled
 	out    egress.Options  // the way out of registered providers
 	client *http.Client
+	apps   *registeredApps // nil: none can be registered
 
 	mu      sync.Mutex // held by a refresh
 	seen    int64      // the number of the last change that is in
@@ -49,6 +50,9 @@ type opener struct {
 func newRegistry(ctx context.Context, s *signet, cfg *config.Config) (*registry, error) {
 	r := &registry{signet: s, issuer: cfg.Issuer, taken: map[string]bool{}, out: registeredOut(s.out, cfg), openers: map[string]opener{}, hidden: map[string]bool{}}
 	r.client = egress.Client(r.out)
+	if terms := s.terms(cfg); terms != nil {
+		r.apps = &registeredApps{signet: s, terms: terms, by: map[string]*registeredApp{}}
+	}
 	var apps []*broker.App
 	for i := range cfg.Apps {
 		apps = append(apps, app(&cfg.Apps[i]))
@@ -94,7 +98,7 @@ func keptBack(cfg *config.Config) map[string]string {
 // first looks for registered providers. Thousands are read behind the start: whoever asks for one waits.
 func (r *registry) first(ctx context.Context) error {
 	n, err := r.signet.db.ProvidersChanged(ctx)
-	if err != nil || n == 0 {
+	if err != nil || n == 0 && r.apps == nil {
 		r.Looked()
 		return err
 	}
@@ -148,6 +152,11 @@ func (r *registry) run(ctx context.Context) {
 
 // refresh takes over what has changed in the database.
 func (r *registry) refresh(ctx context.Context) error {
+	if r.apps != nil {
+		if err := r.apps.refresh(ctx); err != nil {
+			return err
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	// First the number: what is changed while the rest is read has another, and is read again.

@@ -164,13 +164,14 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 	out := s.out
 	out.Timeout = backchannel.Timeout
 	s.tell = &backchannel.Sender{
-		Store: s.db, Registry: s.registry, Issuer: tokens, Client: egress.Client(out), Now: s.now, Log: s.log, Observe: metrics.Event, Count: metrics.Notice,
+		Store: s.db, Registry: s.registry, Issuer: tokens, Client: egress.Client(out), Public: s.outToApps(cfg, backchannel.Timeout), Now: s.now, Log: s.log, Observe: metrics.Event, Count: metrics.Notice,
 	}
 	known := apis(cfg)
 	door := &op.Provider{
 		APIs: known,
 		Site: s.site, Broker: core, Registry: s.registry, Store: s.db, Issuer: tokens, Keys: s.ring, Now: s.now,
 		Requests: s.db, ClientCAs: cfg.ClientCAs, Objects: egress.Client(s.outToObjects(cfg)), ByReference: cfg.Refers(),
+		Registers: cfg.Registers(),
 		Grants: []op.Grant{
 			&op.CodeGrant{Store: s.db, APIs: known, Now: s.now},
 			&op.RefreshGrant{Issuer: tokens, Store: s.db, Now: s.now},
@@ -182,6 +183,9 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 	devices := &op.Devices{Provider: door, Store: s.db}
 	devices.Register()
 	door.Grants = append(door.Grants, &op.DeviceGrant{Devices: devices})
+	if apps := s.registry.apps; apps != nil {
+		(&op.Registrar{Provider: door, Store: s.db, Terms: apps.terms, Changed: apps.changed}).Register()
+	}
 	return door.Register()
 }
 

@@ -39,7 +39,7 @@ func testApps(t *testing.T, b *bench) {
 	before := b.content(t)
 	want(t, "AddApp with its id", b.db.AddApp(ctx, two, anyone, e), broker.ErrConflict)
 	want(t, "AddApp beyond what there may be", b.db.AddApp(ctx, registered("three", b.now()), broker.Admission{Most: 2}, e), broker.ErrConflict)
-	want(t, "UpdateApp of another version", b.db.UpdateApp(ctx, broker.Registered{ID: one.ID, Version: 2}, b.now(), e), broker.ErrConflict)
+	want(t, "UpdateApp of another version", b.db.UpdateApp(ctx, broker.Registered{ID: one.ID, Version: 2}, true, b.now(), e), broker.ErrConflict)
 	want(t, "SetAppDisabled of none", b.db.SetAppDisabled(ctx, "dyn-none", true, b.now(), e), broker.ErrNotFound)
 	want(t, "RemoveApp of none", b.db.RemoveApp(ctx, "dyn-none", e), broker.ErrNotFound)
 	want(t, "RemoveApp of none", b.db.RemoveApp(ctx, "dyn-\x00", e), broker.ErrNotFound)
@@ -55,7 +55,7 @@ func testApps(t *testing.T, b *bench) {
 	b.advance(time.Second)
 	change := one
 	change.Name, change.Document, change.SecretHash, change.Sealed, change.Notified = "Eins", []byte(`{}`), Hash("new"), nil, false
-	want(t, "UpdateApp", b.db.UpdateApp(ctx, change, b.now(), e), nil)
+	want(t, "UpdateApp", b.db.UpdateApp(ctx, change, false, b.now(), e), nil)
 	change.Version, change.Change, change.Updated = 2, 3, b.now()
 	since, err := b.db.AppsSince(ctx, 2)
 	want(t, "AppsSince", err, nil)
@@ -87,6 +87,17 @@ func testRemoveApp(t *testing.T, b *bench) {
 		want(t, "Redeem", b.db.Redeem(ctx, f.Artifact.Hash, fam, e, e), nil)
 		return fam.ID
 	}
+	again := registered("anew", b.now())
+	want(t, "AddApp", b.db.AddApp(ctx, again, anyone, e), nil)
+	asked := signIn(again.ID)
+	for _, anew := range []bool{false, true} {
+		want(t, "UpdateApp", b.db.UpdateApp(ctx, again, anew, b.now(), e), nil)
+		if allowed, err := b.db.Consents(ctx, asked.User.ID, again.ID); err != nil || (len(allowed) == 0) != anew {
+			t.Errorf("Consents of an app that is another one: %v = %v, %v", anew, allowed, err)
+		}
+		again.Version++
+	}
+	want(t, "RemoveApp", b.db.RemoveApp(ctx, again.ID, e), nil)
 	spent, other := redeem(signIn(app.ID)), redeem(signIn("web"))
 	waiting := signIn(app.ID)
 	want(t, "AddRequest", b.db.AddRequest(ctx, broker.Request{Hash: Hash("request"), App: app.ID, Data: []byte(`{}`), Expires: b.now().Add(time.Minute)}), nil)
