@@ -69,6 +69,10 @@ var groups = []group{
 	{name: "device", rows: deviceRows, edit: []func(string) string{withDevices}},
 	{name: "consent", rows: consentRows, edit: []func(string) string{withPartner}},
 	{name: "registry", rows: registryRows, edit: []func(string) string{withLoopback}},
+	{name: "register", rows: registerRows, edit: []func(string) string{withRegistration}},
+	{name: "open registration", rows: openRegisterRows, edit: []func(string) string{withOpenRegistration}},
+	{name: "full registration", rows: fullRegisterRows, edit: []func(string) string{withFullRegistration}},
+	{name: "closed registration", rows: closedRegisterRows},
 }
 
 // tally counts ids, not rows.

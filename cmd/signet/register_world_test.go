@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -8,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/signet-broker/signet/broker"
 )
 
 // withRegistration lets who has an initial access token register apps.
@@ -45,8 +49,20 @@ type registrant struct {
 	all    map[string]any
 }
 
-// initialToken is a new initial access token.
-func (w *world) initialToken(args ...string) string {
+// initialToken is a new initial access token, for one app.
+func (w *world) initialToken() string {
+	w.t.Helper()
+	token := rand.Text() + rand.Text()
+	hash := sha256.Sum256([]byte(token))
+	t := broker.InitialToken{ID: rand.Text(), Hash: hash[:], Most: 1, Created: w.now(), Expires: w.now().Add(time.Hour)}
+	if err := w.signet.db.AddInitialToken(w.t.Context(), t, broker.Event{}); err != nil {
+		w.t.Fatal(err)
+	}
+	return token
+}
+
+// addToken is one that the command makes.
+func (w *world) addToken(args ...string) string {
 	w.t.Helper()
 	var out struct{ Token string }
 	text := w.mustRun(append([]string{"app", "token", "add", "--json"}, args...)...)
@@ -287,9 +303,9 @@ func (w *world) beside() *signet {
 // What is not used as it was meant, or too late, registers nothing.
 func TestInitialTokens(t *testing.T) {
 	w := newWorld(t, withRegistration)
-	once := w.initialToken("--most", "1", "--id", "once")
+	once := w.addToken("--most", "1", "--id", "once")
 	w.registered(once, metadata(nil))
-	short := w.initialToken("--expires", "1h", "--id", "short", "--most", "0")
+	short := w.addToken("--expires", "1h", "--id", "short", "--most", "0")
 	for range 3 {
 		w.registered(short, metadata(nil))
 	}

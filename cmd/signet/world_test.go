@@ -155,7 +155,7 @@ func (w *world) pass(d time.Duration) { w.offset.Add(int64(d)) }
 func (w *world) counts() map[string]int {
 	w.t.Helper()
 	n := map[string]int{}
-	for _, table := range []string{"users", "links", "sessions", "artifacts", "families"} {
+	for _, table := range []string{"users", "links", "sessions", "artifacts", "families", "apps"} {
 		var count int
 		if err := w.db().QueryRow("SELECT count(*) FROM " + table).Scan(&count); err != nil {
 			w.t.Fatal(err)
