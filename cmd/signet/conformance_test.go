@@ -18,14 +18,32 @@ import (
 
 // The tests of the files conformance_*_test.go bear the names of the OpenID Foundation's test modules, and do
 // against the real handlers what the name and the standard behind it say. What one of those modules only warns
-// of is no failure here either. Not among them: what needs dynamic client registration, session management in
-// an iframe, third-party initiated login (it is an app that is tested there), and the checks of a server's TLS.
+// of is no failure here either. Not among them: session management in an iframe, and the checks of a server's TLS.
 
 // suite is a world and what an app knows of it that nobody here wrote.
 type suite struct {
 	*world
 	rp   *oidc.Provider
 	mode string // the response_mode of every request; "": none is named
+	// dynamic: in the place of each app of the configuration one is registered, for every module anew.
+	dynamic bool
+	clients map[string]registrant // by what they stand for
+}
+
+// id is the client_id of an app of the suite.
+func (s *suite) id(app string) string {
+	if r, ok := s.clients[app]; ok {
+		return r.ID
+	}
+	return app
+}
+
+// secret is its client_secret.
+func (s *suite) secret(app string) string {
+	if r, ok := s.clients[app]; ok {
+		return r.Secret
+	}
+	return appSecret
 }
 
 // The apps of the suites.
@@ -92,6 +110,8 @@ type module struct {
 	app   string
 	at    string // the provider that is chosen
 	asked int    // how often they signed in
+	// client is a request to the token endpoint, for an app that has no secret.
+	client func(form url.Values) *http.Request
 }
 
 // testModule is a module's name and what it does.
@@ -111,6 +131,9 @@ func (s *suite) run(t *testing.T, modules []testModule) {
 		t.Run(x.name, func(t *testing.T) {
 			defer func(was testing.TB) { s.t = was; s.offset.Store(0) }(s.t)
 			s.t = t
+			if s.dynamic {
+				s.registerAll()
+			}
 			x.do(&module{suite: s, browser: s.browser(), app: suiteApp, at: "local"})
 		})
 	}
@@ -119,7 +142,7 @@ func (s *suite) run(t *testing.T, modules []testModule) {
 // request is an authentication request as the suite makes it: no PKCE, the scope openid alone.
 func (m *module) request(with url.Values) url.Values {
 	q := url.Values{
-		"client_id": {m.app}, "redirect_uri": {callbackURI}, "response_type": {"code"}, "scope": {"openid"}, "state": {rand.Text()}, "nonce": {rand.Text()},
+		"client_id": {m.id(m.app)}, "redirect_uri": {callbackURI}, "response_type": {"code"}, "scope": {"openid"}, "state": {rand.Text()}, "nonce": {rand.Text()},
 	}
 	if m.mode != "" {
 		q.Set("response_mode", m.mode)
@@ -151,6 +174,10 @@ func (m *module) follow(p *page) *page {
 		case p.has("password"):
 			m.asked++
 			p = m.browser.password(p, "ann", "correct horse battery")
+		case p.has("consent"):
+			action, form := p.form()
+			form.Set("decision", "allow")
+			p = m.browser.post(action, form)
 		default:
 			return p
 		}
@@ -251,13 +278,16 @@ func (m *module) redemption(code string, with url.Values) *http.Request {
 // toToken is a request to the token endpoint as the app authenticates.
 func (m *module) toToken(form url.Values) *http.Request {
 	m.t.Helper()
+	if m.client != nil {
+		return m.client(form)
+	}
 	if m.app == suitePost {
-		form.Set("client_id", m.app)
-		form.Set("client_secret", appSecret)
+		form.Set("client_id", m.id(m.app))
+		form.Set("client_secret", m.secret(m.app))
 	}
 	req := m.fromApp("/token", form)
 	if m.app != suitePost {
-		req.SetBasicAuth(m.app, appSecret)
+		req.SetBasicAuth(m.id(m.app), m.secret(m.app))
 	}
 	return req
 }
@@ -296,7 +326,7 @@ func (m *module) bad(a tokenAnswer, status int, codes ...string) {
 func (m *module) identify(r *result, nonce, alg string) {
 	m.t.Helper()
 	var err error
-	r.id, err = m.rp.Verifier(&oidc.Config{ClientID: m.app, SupportedSigningAlgs: []string{alg}, Now: m.now}).Verify(m.t.Context(), r.tokens.ID)
+	r.id, err = m.rp.Verifier(&oidc.Config{ClientID: m.id(m.app), SupportedSigningAlgs: []string{alg}, Now: m.now}).Verify(m.t.Context(), r.tokens.ID)
 	if err != nil {
 		m.t.Fatalf("ID token: %v", err)
 	}

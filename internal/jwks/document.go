@@ -21,7 +21,7 @@ const (
 	stale  = 24 * time.Hour   // and used no longer than that when it cannot be had
 	pause  = time.Minute      // between two tries while there is one to use, and between two renewals
 	retry  = time.Second      // between two tries while there is none
-	settle = 5 * time.Second  // a document that young is not renewed
+	settle = time.Second      // a document that young is not renewed: an app may rotate its keys right after their first use
 	grace  = 2 * time.Second  // how long a login waits for a new document while the old one would do
 	limit  = 8 * time.Second  // of one fetch
 	early  = 50 * time.Minute // from then on it is fetched in the background, so that nobody waits
