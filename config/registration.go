@@ -105,7 +105,7 @@ func hostPatternProblem(text string) string {
 	switch {
 	case text == "*", text == "loopback":
 		return ""
-	case own && strings.Contains(scheme, ".") && domainName.MatchString(scheme):
+	case own && strings.Contains(scheme, ".") && isDomain(scheme):
 		return ""
 	case !own && isHost(strings.TrimPrefix(text, "*.")) && text != "localhost":
 		return ""

@@ -22,7 +22,7 @@ const (
 // check holds metadata against what registered apps may have. Where it can be less, it is made less (RFC 7591
 // §3.2.1: the answer says what is in force); what would be something else is refused.
 func (t *Terms) check(ctx context.Context, m *Metadata) error {
-	for _, check := range []func(*Metadata) error{m.sizes, t.grants, t.redirects, t.pages, t.scopes, t.algorithms, t.authentication, t.logout} {
+	for _, check := range []func(*Metadata) error{sizes, t.grants, t.redirects, t.pages, t.scopes, t.algorithms, t.authentication, t.logout} {
 		if err := check(m); err != nil {
 			return err
 		}
@@ -31,7 +31,7 @@ func (t *Terms) check(ctx context.Context, m *Metadata) error {
 }
 
 // sizes bounds what is kept.
-func (*Metadata) sizes(m *Metadata) error {
+func sizes(m *Metadata) error {
 	for _, list := range [][]string{m.RedirectURIs, m.PostLogoutRedirectURIs, m.RequestURIs} {
 		if len(list) > maxRegisteredURIs {
 			return badMetadata("more than %d addresses", maxRegisteredURIs)
