@@ -1,6 +1,7 @@
 package op
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"regexp"
@@ -149,6 +150,9 @@ func (m *Metadata) document(beside map[string]any) ([]byte, error) {
 func kept(document []byte) (m Metadata, err error) {
 	if err := json.Unmarshal(document, &m); err != nil {
 		return m, fmt.Errorf("metadata of an app: %w", err)
+	}
+	if !bytes.Contains(document, []byte(namePrefix)) {
+		return m, nil // thousands are read at a start
 	}
 	return m, m.readNames(document)
 }

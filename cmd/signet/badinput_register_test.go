@@ -252,7 +252,21 @@ func registeredInsideRows() []row {
 			return p
 		}}
 	}
-	return append(rows, inside("sector_identifier_uri"))
+	keys := row{id: "P-403", name: "registered keys by a name that leads inside", do: func(w *trial) *page {
+		server := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+			asked.Add(1)
+			rw.Write([]byte(publicKeys("es")))
+		}))
+		defer server.Close()
+		outside := &trial{world: newWorldOn(w.t, leadingTo(server), withRegistration)}
+		r := outside.told(outside.enrol(metadata(map[string]any{"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://example.com/keys"})))
+		p := outside.browser().post("/token", asserted(url.Values{"grant_type": {"authorization_code"}, "code": {"x"}}, outside.draft(r.ID).sign()))
+		if r.ID == "" || p.status != http.StatusUnauthorized || asked.Load() != 0 {
+			w.t.Errorf("asked %d times: %v %s", asked.Load(), p, p.body)
+		}
+		return nil
+	}}
+	return append(rows, inside("sector_identifier_uri"), keys)
 }
 
 // leadingTo is a way out on which example.com is a server of this machine.
