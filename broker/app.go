@@ -35,7 +35,6 @@ type App struct {
 	Scopes                 []string // with Registered: what people may be asked for
 	Links                  Links
 	UserinfoSigning        string         // the JWS alg of UserInfo; "": it is JSON
-	RequestURIs            []string       // where its requests may be fetched from (OpenID Connect Core §6.2)
 	DefaultMaxAge          *time.Duration // of the authentication, where a request says nothing
 	DefaultACR             []string       // what its requests ask for that ask for nothing
 }

@@ -45,11 +45,11 @@ func wishes(v url.Values) (c claimsRequest, err error) {
 	return c, nil
 }
 
-// individual are the claims about the person that are asked for.
-func (c *claimsRequest) individual() (token.Claims, error) {
+// individual are the claims about the person that are asked for, of those scopes that the app may ask for.
+func (c *claimsRequest) individual(app *broker.App) (token.Claims, error) {
 	read := func(wanted map[string]*claimRequest) (names []string) {
 		for name := range wanted {
-			if len(name) <= maxClaim && broker.AboutPerson(name) {
+			if len(name) <= maxClaim && broker.AboutPerson(name) && app.MayAsk(token.ScopeOf(name)) {
 				names = append(names, name)
 			}
 		}

@@ -62,9 +62,9 @@ type Metadata struct {
 	FrontchannelSession    bool     `json:"frontchannel_logout_session_required,omitempty"`
 }
 
-// wishes are members that cannot be fulfilled, and that must not be ignored: whoever wants something encrypted
+// unmet are members that cannot be fulfilled, and that must not be ignored: whoever wants something encrypted
 // does not want it plain.
-type wishes struct {
+type unmet struct {
 	Statement    string `json:"software_statement"`
 	IDToken      string `json:"id_token_encrypted_response_alg"`
 	Userinfo     string `json:"userinfo_encrypted_response_alg"`
@@ -85,7 +85,7 @@ func badMetadata(format string, args ...any) *Error {
 // readMetadata decodes a registration: names count in their own case, and none may come twice.
 func readMetadata(body []byte) (Metadata, error) {
 	var m Metadata
-	var w wishes
+	var w unmet
 	if err := json.Unmarshal(body, &m); err != nil {
 		return m, badMetadata("the metadata is no JSON object as RFC 7591 has it").because(err)
 	}

@@ -156,7 +156,7 @@ func (p *Provider) parse(ctx context.Context, app *broker.App, v url.Values, req
 		return l, err
 	}
 	if slices.Contains(req.Scope, "openid") {
-		if req.Claims, err = claims.individual(); err != nil {
+		if req.Claims, err = claims.individual(app); err != nil {
 			return l, err
 		}
 	}

@@ -40,7 +40,7 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 // signedUserinfo answers with a JWT (OpenID Connect Core §5.3.2), for the app that wants to be certain who says so.
 func (p *Provider) signedUserinfo(w http.ResponseWriter, r *http.Request, app *broker.App, claims map[string]any) {
 	claims["iss"], claims["aud"], claims["iat"] = p.Issuer.URL, app.ID, p.Now().Unix()
-	signed, err := p.Keys.Sign(app.UserinfoSigning, keys.TypeUserinfo, claims)
+	signed, err := p.Keys.Sign(r.Context(), app.UserinfoSigning, keys.TypeUserinfo, claims)
 	if err != nil {
 		p.fail(w, r, err)
 		return

@@ -316,6 +316,19 @@ func registeredPowerRows() []row {
 			}
 			return nil
 		}},
+		{id: "P-404", name: "registered app gets no claim of a scope that it may not ask for", control: true, do: func(w *trial) *page {
+			r := w.registered(w.initialToken(), metadata(map[string]any{"scope": "openid"}))
+			b := w.browser()
+			a := w.redeemAs(r, b.signInAs(r, url.Values{"scope": {"openid"}, "claims": {`{"userinfo":{"email":{"essential":true}},"id_token":{"name":null}}`}}).Get("code"))
+			if p := w.userinfo(a.Access); a.status != http.StatusOK || p.status != http.StatusOK || strings.Contains(p.body, "email") {
+				w.t.Errorf("token %d, userinfo %s", a.status, p.body)
+			}
+			var c map[string]any
+			if decodeClaims(w.t, a.ID, &c); c["name"] != nil {
+				w.t.Errorf("ID token %v", c)
+			}
+			return nil
+		}},
 		{id: "P-404", name: "registered app at an API of the operator's", do: func(w *trial) *page {
 			// Another world: this one has no APIs.
 			outside := &trial{world: newWorld(w.t, withAPIs, withRegistration)}

@@ -69,8 +69,8 @@ func (m *module) discoveryVerification() {
 			m.t.Errorf("%s = %v", name, doc[name])
 		}
 	}
-	// Absent, request_uri would be supported (OpenID Connect Discovery §3).
-	if doc["request_uri_parameter_supported"] != false || doc["claims_parameter_supported"] != true {
+	// Apps that register themselves may register some. Absent, request_uri would be supported (OpenID Connect Discovery §3).
+	if doc["request_uri_parameter_supported"] != m.dynamic || doc["claims_parameter_supported"] != true {
 		m.t.Errorf("request_uri %v, claims %v", doc["request_uri_parameter_supported"], doc["claims_parameter_supported"])
 	}
 	if has(doc, "request_object_signing_alg_values_supported", "none") || has(doc, "token_endpoint_auth_signing_alg_values_supported", "none") {

@@ -23,7 +23,7 @@ func TestConformanceDynamic(t *testing.T) {
 	s := newSuite(t, withSuite, withRegistration, withLoopback)
 	s.dynamic = true
 	var modules []testModule
-	for _, more := range [][]testModule{registrationModules(), registeredURIModules(), registeredKeyModules()} {
+	for _, more := range [][]testModule{registrationModules(), registeredURIModules(), registeredKeyModules(), registeredRequestModules()} {
 		modules = append(modules, more...)
 	}
 	s.run(t, modules)
@@ -165,7 +165,7 @@ func registrationModules() []testModule {
 			if err != nil {
 				m.t.Fatal(err)
 			}
-			m.pass(at.Sub(m.now()) + time.Second) // apps have had the time to see it
+			m.pass(at.At.Sub(m.now()) + time.Second) // apps have had the time to see it
 			// A new client: one that has kept the key set asks for it again, as a new one does.
 			rp, err := oidc.NewProvider(m.t.Context(), m.URL)
 			if err != nil {
@@ -331,4 +331,48 @@ func registeredKeyModules() []testModule {
 			}
 		}},
 	}
+}
+
+// registeredRequestModules have a request fetched from where the app has registered it (OpenID Connect Core §6.2).
+func registeredRequestModules() []testModule {
+	return []testModule{
+		{"oidcc-request-uri-unsigned", func(m *module) {
+			m.notRegistered(map[string]any{"request_object_signing_alg": "none", "request_uris": []string{"https://app.example.com/object"}}, "invalid_client_metadata")
+			q, _ := m.pointing(appKey{alg: "none"})
+			if got := m.refusal(q, m.open(q)); got != "invalid_request_object" {
+				m.t.Errorf("error = %s", got)
+			}
+		}},
+		{"oidcc-request-uri-signed-rs256", func(m *module) {
+			q, inside := m.pointing(appKeys()["rs"])
+			p := m.open(q)
+			m.finish(inside, p, nil)
+			if doc := m.discovery(); doc["request_uri_parameter_supported"] != true || doc["require_request_uri_registration"] != true {
+				m.t.Errorf("discovery says %v", doc)
+			}
+		}},
+	}
+}
+
+// pointing registers an app with an address for its requests, and is a request that points there. inside is what
+// stands there.
+func (m *module) pointing(key appKey) (beside, inside url.Values) {
+	m.t.Helper()
+	var text atomic.Value
+	desk := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(text.Load().(string))) }))
+	m.t.Cleanup(desk.Close)
+	r := m.is(map[string]any{"jwks": json.RawMessage(publicKeys("rs")), "request_object_signing_alg": "RS256", "request_uris": []string{desk.URL + "/object"}})
+	beside, inside = m.request(nil), m.request(nil)
+	d := m.draft(r.ID)
+	d.appKey = key
+	delete(d.claims, "sub")
+	for name := range inside {
+		d.claims[name] = inside.Get(name)
+	}
+	text.Store(d.sign())
+	if key.alg == "none" {
+		inside = beside
+	}
+	beside.Set("request_uri", desk.URL+"/object")
+	return beside, inside
 }

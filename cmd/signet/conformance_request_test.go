@@ -170,7 +170,7 @@ func requestModules() []testModule {
 		}},
 		{"oidcc-request-uri-unsigned-supported-correctly-or-rejected-as-unsupported", func(m *module) {
 			q := m.request(url.Values{"request_uri": {"https://app.example.com/object#x"}})
-			if got := m.refusal(q, m.open(q)); got != "request_uri_not_supported" || m.discovery()["request_uri_parameter_supported"] != false {
+			if got := m.refusal(q, m.open(q)); got != "request_uri_not_supported" || m.discovery()["request_uri_parameter_supported"] != m.dynamic {
 				m.t.Errorf("error = %s", got)
 			}
 		}},

@@ -170,7 +170,7 @@ func (s *signet) wire(ctx context.Context, cfg *config.Config) error {
 	door := &op.Provider{
 		APIs: known,
 		Site: s.site, Broker: core, Registry: s.registry, Store: s.db, Issuer: tokens, Keys: s.ring, Now: s.now,
-		Requests: s.db, ClientCAs: cfg.ClientCAs, Objects: egress.Client(s.outToObjects(cfg)), ByReference: cfg.Refers(),
+		Requests: s.db, ClientCAs: cfg.ClientCAs, Objects: egress.Client(s.outToObjects(cfg)), ByReference: cfg.Refers() || cfg.Registers(),
 		Registers: cfg.Registers(),
 		Grants: []op.Grant{
 			&op.CodeGrant{Store: s.db, APIs: known, Now: s.now},
