@@ -20,7 +20,7 @@ import (
 func (w *trial) fresh(app string) url.Values {
 	with := url.Values{}
 	if app == sealedApp {
-		with = url.Values{"request": {w.object(app, map[string]any{"provider": "globex"}).sign()}}
+		with = url.Values{"request": {w.object(app, map[string]any{"provider": "globex", "nbf": w.now().Unix()}).sign()}}
 	}
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {w.code(app, with)}, "redirect_uri": {callbackURI}, "code_verifier": {verifier}}
 	w.ready()
