@@ -183,6 +183,9 @@ func readReference(el *etree.Element, id string) (r reference, err error) {
 		}
 		r.prefixes = attr(c, "PrefixList")
 	}
+	if len(strings.Fields(r.prefixes)) > maxPrefixes { // each declaration is looked for among them
+		return r, providers.Refuse("sig_invalid", "more than %d prefixes to keep", maxPrefixes)
+	}
 	if r.method = digestMethods[attr(parts[1], "Algorithm")]; r.method == 0 {
 		return r, providers.Refuse("weak_alg", "digest method")
 	}

@@ -1,6 +1,7 @@
 package saml
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/beevik/etree"
@@ -31,19 +32,23 @@ func TestSignatureOfOneShape(t *testing.T) {
 		"a list of prefixes of another name":  func(info *etree.Element) { inclusive(info); info.FindElement(last + "/*").Tag = "Prefixes" },
 		"a list of prefixes of another space": child(last, "ds:InclusiveNamespaces"),
 		"an attribute of the list":            func(info *etree.Element) { inclusive(info); attribute(last+"/*", "y")(info) },
-		"an element in the list":              func(info *etree.Element) { inclusive(info); child(last+"/*", "ds:x")(info) },
-		"a parameter of the enveloped one":    child("./Reference/Transforms/Transform[1]", "ds:XPath"),
-		"an attribute of a transform":         attribute(last, "y"),
-		"a parameter of the signature":        child("./SignatureMethod", "ds:HMACOutputLength"),
-		"an attribute of the signature's":     attribute("./SignatureMethod", "y"),
-		"a parameter of the digest":           child("./Reference/DigestMethod", "ds:x"),
-		"an attribute of the digest's":        attribute("./Reference/DigestMethod", "y"),
-		"an element in the digest":            child("./Reference/DigestValue", "ds:x"),
-		"an attribute of the reference":       attribute("./Reference", "y"),
-		"an attribute of canonicalization":    attribute("./CanonicalizationMethod", "y"),
-		"an attribute of SignedInfo":          attribute(".", "y"),
-		"an element in SignedInfo":            child(".", "ds:Object"),
-		"an element in the reference":         child("./Reference", "ds:Object"),
+		"a list of 33 prefixes": func(info *etree.Element) {
+			inclusive(info)
+			info.FindElement(last+"/*").CreateAttr("PrefixList", strings.Repeat("x ", 33))
+		},
+		"an element in the list":           func(info *etree.Element) { inclusive(info); child(last+"/*", "ds:x")(info) },
+		"a parameter of the enveloped one": child("./Reference/Transforms/Transform[1]", "ds:XPath"),
+		"an attribute of a transform":      attribute(last, "y"),
+		"a parameter of the signature":     child("./SignatureMethod", "ds:HMACOutputLength"),
+		"an attribute of the signature's":  attribute("./SignatureMethod", "y"),
+		"a parameter of the digest":        child("./Reference/DigestMethod", "ds:x"),
+		"an attribute of the digest's":     attribute("./Reference/DigestMethod", "y"),
+		"an element in the digest":         child("./Reference/DigestValue", "ds:x"),
+		"an attribute of the reference":    attribute("./Reference", "y"),
+		"an attribute of canonicalization": attribute("./CanonicalizationMethod", "y"),
+		"an attribute of SignedInfo":       attribute(".", "y"),
+		"an element in SignedInfo":         child(".", "ds:Object"),
+		"an element in the reference":      child("./Reference", "ds:Object"),
 		"the digest's method after the value": func(info *etree.Element) {
 			r := info.FindElement("./Reference")
 			r.AddChild(r.SelectElement("DigestMethod"))
