@@ -63,6 +63,9 @@ func signedMetadata(document []byte, signers []*x509.Certificate) (signed []byte
 		return nil, errors.New("is no XML")
 	}
 	root := doc.Root()
+	if crowded(root) { // a canonical form costs the square of them, before anything is verified
+		return nil, fmt.Errorf("has an element with more than %d attributes", maxAttrs)
+	}
 	for _, s := range children(root, nsDSig, "Signature") {
 		if commented(s) { // in a digest, a comment is where parsers stop reading
 			return nil, errors.New("has a comment in its signature")
@@ -76,6 +79,10 @@ func signedMetadata(document []byte, signers []*x509.Certificate) (signed []byte
 		return nil, errors.New("is not signed, and metadata_cert says who must have signed it")
 	}
 	return signed, nil
+}
+
+func crowded(el *etree.Element) bool {
+	return len(el.Attr) > maxAttrs || slices.ContainsFunc(el.ChildElements(), crowded)
 }
 
 func commented(el *etree.Element) bool {

@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -48,6 +49,13 @@ func TestSignedMetadata(t *testing.T) {
 	group := func(inside string) string {
 		return `<EntitiesDescriptor xmlns="` + nsMetadata + `">` + inside + `</EntitiesDescriptor>`
 	}
+	attributes := func(n int) string {
+		inside := "<IDPSSODescriptor"
+		for i := range n {
+			inside += fmt.Sprintf(` a%d=""`, i)
+		}
+		return signedBy(t, strings.Replace(plain, "<IDPSSODescriptor", inside, 1), signer, rsaSHA256, sha256)
+	}
 	for name, test := range map[string]struct {
 		document string
 		taken    bool
@@ -66,6 +74,8 @@ func TestSignedMetadata(t *testing.T) {
 		"evil with the same ID":         {strings.Replace(strings.Replace(forged, "<IDPSSODescriptor", signatureOf(t, good)+"<IDPSSODescriptor", 1), "entityID=", `ID="_metadata" entityID=`, 1), false},
 		"a comment in the digest":       {strings.Replace(good, "<ds:DigestValue>", "<ds:DigestValue>AAAA<!-- -->", 1), false},
 		"a document type":               {`<!DOCTYPE x>` + good, false},
+		"60 attributes more":            {attributes(60), true},
+		"65 attributes more":            {attributes(65), false},
 		"deep":                          {strings.Repeat("<x>", 50_000), false},
 		"nothing":                       {"", false},
 	} {
