@@ -28,7 +28,8 @@ func badObject(err error) *Error {
 
 // signed returns the parameters of a signed request (RFC 9101 §6). They are those of the object alone: what
 // stands beside it was not signed. Only response_type and scope are taken from there where the object leaves
-// them out, because OpenID Connect Core §6.1 wants them beside it.
+// them out, because OpenID Connect Core §6.1 wants them beside it; and of an app whose requests must be signed, no
+// scope: who can change the address would decide what it is for.
 func (p *Provider) signed(ctx context.Context, app *broker.App, v url.Values) (url.Values, error) {
 	raw, err := web.Single(v, "request")
 	if err != nil {
@@ -60,7 +61,7 @@ func (p *Provider) signed(ctx context.Context, app *broker.App, v url.Values) (u
 	for _, name := range []string{"client_id", "response_type", "scope"} {
 		beside := v[name]
 		switch {
-		case len(beside) == 0:
+		case len(beside) == 0, name == "scope" && app.Credentials.MustSign:
 		case !inside.Has(name):
 			inside[name] = beside
 		case name != "scope" && (len(beside) != 1 || beside[0] != inside.Get(name)):

@@ -102,6 +102,8 @@ func requestObjectRows() []row {
 			}
 			return nil
 		}},
+		scopeBeside(keyApp, "openid offline_access"),
+		scopeBeside(sealedApp, ""),
 		{id: "P-36", name: "state beside the request object is not used", control: true, do: func(w *trial) *page {
 			d := w.object(keyApp, map[string]any{"prompt": "none"})
 			delete(d.claims, "state")
@@ -112,6 +114,25 @@ func requestObjectRows() []row {
 		}},
 	}
 	return append(rows, objectControls()...)
+}
+
+// scopeBeside is a login with a scope that is not in the request object: want is what of it counts.
+func scopeBeside(app, want string) row {
+	return row{id: "P-36", name: "scope beside the request object of " + app, control: true, do: func(w *trial) *page {
+		d, b := w.object(app, map[string]any{"provider": "globex", "nbf": w.now().Unix()}), w.browser()
+		delete(d.claims, "scope")
+		got := b.atApp(b.atGlobex(b.byObject(app, d.sign(), url.Values{"scope": {"openid offline_access"}}), w.globex, "ann"))
+		form := url.Values{"grant_type": {"authorization_code"}, "code": {got.Get("code")}, "redirect_uri": {callbackURI}, "code_verifier": {verifier}}
+		by := app
+		if app == keyApp {
+			by, form = "", asserted(form, w.draft(app).sign())
+		}
+		a := w.app(by, "/token", form)
+		if a.status != http.StatusOK || a.Scope != want {
+			w.t.Errorf("scope %q of %d %s, want %q", a.Scope, a.status, a.body, want)
+		}
+		return nil
+	}}
 }
 
 // objectControls are logins that begin with a request object.
