@@ -96,7 +96,7 @@ func (g *RefreshGrant) rotate(ctx context.Context, app *broker.App, f token.Fami
 			return raced(g.Store.Rotate(ctx, f.ID, f.Generation, next.Rotated, next.Expires))
 		}}, nil
 	case generation == f.Generation-1 && now.Sub(f.Rotated) <= token.Grace:
-		return token.Authorization{Family: f, Commit: func(context.Context) error { return nil }}, nil
+		return token.Authorization{Family: f, Commit: func(ctx context.Context) error { return g.still(ctx, f.ID) }}, nil
 	}
 	e := broker.Event{ID: rand.Text(), Time: now, Type: broker.RefreshReplayed, User: f.User, App: f.App, Provider: f.Provider, Session: f.Session}
 	if err := g.Store.Revoke(ctx, f.ID, e); err != nil {
@@ -110,9 +110,22 @@ var errRaced = errors.New("exchanged at the same time")
 
 func (g *RefreshGrant) extend(ctx context.Context, f, kept token.Family) error {
 	if kept.Expires.Equal(f.Expires) {
-		return nil
+		return g.still(ctx, f.ID)
 	}
 	return raced(g.Store.Extend(ctx, f.ID, f.Generation, kept.Expires))
+}
+
+// still refuses a family that has ended since it was read, where nothing is written that would tell: to sign may have
+// taken seconds.
+func (g *RefreshGrant) still(ctx context.Context, id string) error {
+	f, _, err := g.Store.Family(ctx, id)
+	switch {
+	case errors.Is(err, broker.ErrNotFound):
+		return badRefresh("its family is gone")
+	case err == nil && f.Revoked:
+		return badRefresh("its family is revoked")
+	}
+	return err
 }
 
 func raced(err error) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"net/http"
 	"net/url"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"github.com/signet-broker/signet/broker"
+	"github.com/signet-broker/signet/broker/op"
+	"github.com/signet-broker/signet/broker/token"
 )
 
 const boundApp = "bound" // has a secret, and its access tokens are always bound to a key
@@ -94,6 +97,33 @@ func TestKeptRefreshTokensEnd(t *testing.T) {
 		k.pass(20 * 24 * time.Hour) // so that its end would be moved
 	}
 	k.offset.Store(0)
+}
+
+// Nothing is handed out for a family that was revoked while its tokens were signed, though nothing is written then:
+// neither where a refresh token is kept, nor where a lost successor is given out once more.
+func TestRevokedWhileTokensAreSigned(t *testing.T) {
+	w := &trial{world: newWorld(t, withBound)}
+	s := w.signet
+	issuer := &token.Issuer{URL: w.URL, Keys: s.ring, Store: s.db, Apps: s.registry, Now: w.now}
+	grant := &op.RefreshGrant{Issuer: issuer, Store: s.db, Now: w.now}
+	exchanged := w.tokens(webApp, "globex", "ann").Refresh
+	w.refresh(webApp, exchanged)
+	for app, raw := range map[string]string{boundApp: newKeeper(w).token, webApp: exchanged} {
+		for _, revoked := range []bool{false, true} {
+			a, err := grant.Authorize(t.Context(), s.registry.App(app), refreshForm(raw))
+			if err != nil {
+				t.Fatalf("%s: %v", app, err)
+			}
+			if revoked {
+				if err := s.db.Revoke(t.Context(), a.Family.ID, broker.Event{ID: rand.Text(), Time: w.now(), Type: broker.FamilyRevoked}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := a.Commit(t.Context()); (err != nil) != revoked {
+				t.Errorf("%s: Commit = %v, revoked %v", app, err, revoked)
+			}
+		}
+	}
 }
 
 // An app without a secret proves nothing but a key: its refresh tokens are rotated, bound as they are (RFC 9700 §4.14.2).
