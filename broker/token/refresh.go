@@ -52,7 +52,7 @@ type Refresh struct {
 }
 
 // OpenRefresh returns what a refresh token names, once it is certain that it was made here, for this app,
-// and has not expired. Whether it is still good, the family says.
+// and has not expired: with errExpired it says what it named. Whether it is still good, the family says.
 func (i *Issuer) OpenRefresh(ctx context.Context, token, app string) (Refresh, error) {
 	content, err := i.Keys.Decrypt(ctx, token)
 	if err != nil {
@@ -62,11 +62,12 @@ func (i *Issuer) OpenRefresh(ctx context.Context, token, app string) (Refresh, e
 	if err := json.Unmarshal(content, &r); err != nil {
 		return Refresh{}, err
 	}
-	switch {
-	case r.App != app:
+	if r.App != app {
 		return Refresh{}, errors.New("made for another app")
-	case i.Now().UnixMilli() >= r.Expires:
-		return Refresh{}, errExpired
 	}
-	return Refresh{r.Family, r.Generation, r.Resources, r.Key, time.UnixMilli(r.Expires), r.Claims}, nil
+	named := Refresh{r.Family, r.Generation, r.Resources, r.Key, time.UnixMilli(r.Expires), r.Claims}
+	if i.Now().UnixMilli() >= r.Expires {
+		return named, errExpired
+	}
+	return named, nil
 }

@@ -100,7 +100,7 @@ func (i *Issuer) alive(ctx context.Context, c *accessToken) (Access, error) {
 // FamilyOf returns the family of an access or refresh token of an app, for revocation; ok is false when the
 // token is not one of this app's. Its times do not matter.
 func (i *Issuer) FamilyOf(ctx context.Context, token, app string) (family string, ok bool) {
-	if r, err := i.OpenRefresh(ctx, token, app); err == nil {
+	if r, err := i.OpenRefresh(ctx, token, app); err == nil || errors.Is(err, errExpired) {
 		return r.Family, true
 	}
 	var c accessToken

@@ -99,6 +99,25 @@ func TestKeptRefreshTokensEnd(t *testing.T) {
 	k.offset.Store(0)
 }
 
+// A refresh token that has expired ends its family all the same: what the app was given in its place, and may have
+// lost on the way, lives on.
+func TestExpiredRefreshTokensAreRevoked(t *testing.T) {
+	w := &trial{world: newWorld(t, withBound)}
+	k := newKeeper(w)
+	k.pass(20 * 24 * time.Hour)
+	next := k.good("after 20 days", k.use(k.token))
+	k.pass(15 * 24 * time.Hour)
+	k.good("the next one", k.use(next))
+	for _, app := range []string{webApp, boundApp} {
+		if a := k.app(app, "/revoke", url.Values{"token": {k.token}}); a.status != http.StatusOK {
+			t.Fatalf("revoke by %s = %d %s", app, a.status, a.body)
+		}
+		if a := k.use(next); (a.Error == "invalid_grant") != (app == boundApp) {
+			t.Errorf("the next one, revoked by %s = %d %s", app, a.status, a.body)
+		}
+	}
+}
+
 // Nothing is handed out for a family that was revoked while its tokens were signed, though nothing is written then:
 // neither where a refresh token is kept, nor where a lost successor is given out once more.
 func TestRevokedWhileTokensAreSigned(t *testing.T) {
