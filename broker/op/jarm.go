@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/signet-broker/signet/broker/keys"
+	"github.com/signet-broker/signet/broker/web"
 	"github.com/signet-broker/signet/providers"
 )
 
@@ -36,6 +37,11 @@ func (p *Provider) sign(ctx context.Context, app string, v url.Values) (url.Valu
 	a := p.Registry.App(app)
 	if a == nil {
 		return nil, providers.Refuse("unknown_app", "app %q is gone", app)
+	}
+	if !v.Has("code") {
+		if err := p.refusals.take(callerOf(app, web.RequestInfo(ctx).Addr), p.Now()); err != nil {
+			return nil, err
+		}
 	}
 	c := map[string]any{"iss": p.Issuer.URL, "aud": a.ID, "exp": p.Now().Add(answerLife).Unix()}
 	for name := range v {

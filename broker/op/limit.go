@@ -15,6 +15,9 @@ const (
 	maxPushes  = 6000
 	maxCodes   = 1000
 	maxFetches = 600
+	// maxRefusals is of those that are signed. Anybody can be refused, and where keys are kept elsewhere each signature
+	// is one less that tokens can have.
+	maxRefusals = 1000
 )
 
 // maxCallers bounds a limiter's memory. Beyond it nobody more is counted: what is limited is too long to be

@@ -62,6 +62,7 @@ type Provider struct {
 	pushes    limiter // pushed requests
 	codes     limiter // unknown codes
 	fetches   limiter // request objects that were asked for
+	refusals  limiter // signed ones
 	objects   objects
 	grants    map[string]Grant
 	discovery []byte
@@ -73,6 +74,7 @@ func (p *Provider) Register() error {
 	p.pushes.most, p.pushes.period = maxPushes, time.Minute
 	p.codes.most, p.codes.period = maxCodes, time.Minute
 	p.fetches.most, p.fetches.period = maxFetches, time.Minute
+	p.refusals.most, p.refusals.period = maxRefusals, time.Minute
 	p.grants = map[string]Grant{}
 	for _, g := range p.Grants {
 		p.grants[g.Type()] = g

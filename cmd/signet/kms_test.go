@@ -63,6 +63,33 @@ func TestTokensAreSignedInKMS(t *testing.T) {
 	}
 }
 
+// TestStrangersCannotUseKMSUp: anybody can be refused, and an app may want that signed.
+func TestStrangersCannotUseKMSUp(t *testing.T) {
+	w, kms := newKMSWorld(t)
+	refused := func() *page {
+		return w.browser().authorize(otherApp, url.Values{"response_mode": {"jwt"}, "response_type": {"token"}})
+	}
+	before := kms.Count("Sign")
+	for range 1000 {
+		if p := refused(); p.status != http.StatusSeeOther {
+			t.Fatalf("refusal = %v", p)
+		}
+	}
+	if p := refused(); p.status != http.StatusTooManyRequests {
+		t.Errorf("one refusal more = %v", p)
+	}
+	if n := kms.Count("Sign") - before; n != 1000 {
+		t.Errorf("%d signatures in KMS", n)
+	}
+	if got := w.browser().signIn(otherApp, "globex", "ann"); got.Get("code") == "" {
+		t.Errorf("sign-in = %v", got)
+	}
+	w.pass(time.Minute)
+	if p := refused(); p.status != http.StatusSeeOther {
+		t.Errorf("a minute later = %v", p)
+	}
+}
+
 // TestKMSOutageBurnsNothing: what an app brought while KMS was away is good afterwards, and all that needs no
 // signature goes on.
 func TestKMSOutageBurnsNothing(t *testing.T) {
