@@ -4,18 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
+
+// direct goes through no proxy: one that the environment names would see what signs tokens, in plain text even, as
+// machines and containers are told theirs by http.
+var direct = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.Proxy = nil })
 
 // machine returns the credentials that AWS gives to the programs of a machine, looked for in the order of AWS's own
 // tools: the environment, a web identity (EKS), a container's role (ECS, EKS Pod Identity), the role of an EC2
@@ -26,7 +32,7 @@ func machine(region string) aws.CredentialsProvider {
 	case env("AWS_ACCESS_KEY_ID") != "":
 		return aws.CredentialsProviderFunc(fromEnvironment)
 	case env("AWS_WEB_IDENTITY_TOKEN_FILE") != "":
-		client := sts.New(sts.Options{Region: region, Credentials: aws.AnonymousCredentials{}})
+		client := sts.New(sts.Options{Region: region, Credentials: aws.AnonymousCredentials{}, HTTPClient: direct})
 		return stscreds.NewWebIdentityRoleProvider(client, env("AWS_ROLE_ARN"), stscreds.IdentityTokenFile(env("AWS_WEB_IDENTITY_TOKEN_FILE")), func(o *stscreds.WebIdentityRoleOptions) {
 			o.RoleSessionName = env("AWS_ROLE_SESSION_NAME")
 			if o.RoleSessionName == "" {
@@ -42,7 +48,7 @@ func machine(region string) aws.CredentialsProvider {
 	}
 	// Without the first version of the service, which any program that can be made to fetch an address reads.
 	return ec2rolecreds.New(func(o *ec2rolecreds.Options) {
-		o.Client = imds.New(imds.Options{EnableFallback: aws.FalseTernary})
+		o.Client = imds.New(imds.Options{EnableFallback: aws.FalseTernary, HTTPClient: direct})
 	})
 }
 
@@ -88,6 +94,7 @@ func container(address string) aws.CredentialsProvider {
 		return failing(errors.New("AWS_CONTAINER_CREDENTIALS_FULL_URI must be https, or http on this machine"))
 	}
 	return endpointcreds.New(address, func(o *endpointcreds.Options) {
+		o.HTTPClient = direct
 		o.AuthorizationToken = os.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN")
 		if file := os.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"); file != "" {
 			o.AuthorizationTokenProvider = endpointcreds.TokenProviderFunc(func() (string, error) { // it changes
