@@ -76,7 +76,7 @@ func (b *Broker) satisfied(l *Login, app *App, v Visitor) bool {
 func (b *Broker) begin(ctx context.Context, l *Login, p *Provider) (providers.Next, error) {
 	o, err := p.Open(ctx)
 	if err != nil {
-		return nil, err
+		return nil, at(p.ID, err)
 	}
 	forget(l)
 	l.Stage, l.Provider, l.Begun = AtProvider, p.ID, b.Now()
@@ -84,10 +84,17 @@ func (b *Broker) begin(ctx context.Context, l *Login, p *Provider) (providers.Ne
 	next, err := o.Upstream.Begin(ctx, &a)
 	if err != nil {
 		forget(l)
-		return nil, err
+		return nil, at(p.ID, err)
 	}
 	l.State = a.State
 	return next, nil
+}
+
+// at returns err with the provider that it happened at, for the log and the page.
+func at(provider string, err error) *Error {
+	e := *providers.AsError(err)
+	e.Provider = provider
+	return &e
 }
 
 // forget takes a login back to where no attempt is under way: what its upstream sent cannot be used again.
@@ -356,8 +363,13 @@ func (b *Broker) refusedFor(ctx context.Context, l *Login, v Visitor, err error)
 // refused records a refusal and returns it.
 func (b *Broker) refused(ctx context.Context, l *Login, v Visitor, err error) error {
 	e := providers.AsError(err)
+	if e.Provider == "" && l.Provider != "" && v.owns(l) {
+		e = at(l.Provider, e)
+	}
 	if e.Kind != providers.Unavailable {
-		b.record(ctx, b.event(l, v, LoginRefused, e.Reason))
+		event := b.event(l, v, LoginRefused, e.Reason)
+		event.Provider = cmp.Or(e.Provider, event.Provider)
+		b.record(ctx, event)
 	}
 	return e
 }

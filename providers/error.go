@@ -25,6 +25,7 @@ type Error struct {
 	Reason     string        // one word for the log and the event, e.g. sig_missing; names the sentence for people
 	Status     int           // the HTTP status, where it is not the kind's own; 0 mostly
 	RetryAfter time.Duration // with Throttled and Unavailable
+	Provider   string        // where it happened, of what the login's own browser may be told; "" mostly
 	Err        error         // why, for the log; without secrets
 }
 

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -101,6 +102,7 @@ func (s *Site) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := providers.AsError(err)
 	info := RequestInfo(r.Context())
 	info.Reason, info.Err = e.Reason, err
+	info.Provider = cmp.Or(info.Provider, e.Provider)
 	pageHeaders(w.Header())
 	f := templates.Failure{Status: status(e), Reason: e.Reason, Wait: e.RetryAfter}
 	if info.Logout && f.Status == http.StatusBadRequest {
@@ -136,6 +138,7 @@ func (s *Site) wayOn(r *http.Request, v broker.Visitor, f *templates.Failure) (l
 	if info.Login != "" {
 		if l := s.Broker.Peek(r.Context(), info.Login, v); l != nil {
 			app, locales = s.Broker.Registry.App(l.App), l.Locales
+			info.App = cmp.Or(info.App, l.App)
 			if l.Stage != broker.Finished {
 				f.RetryURL, f.CancelAction = s.URL(LoginPath(l.ID))+"?choose=1", s.URL(LoginPath(l.ID))
 			}

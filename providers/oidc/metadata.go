@@ -42,7 +42,7 @@ func (p *provider) fetchMetadata(ctx context.Context) (*metadata, error) {
 	var mismatch *gooidc.IssuerMismatchError
 	switch {
 	case errors.As(err, &mismatch):
-		return nil, authcode.Broken("discovery document is of issuer %.200q", mismatch.Discovered)
+		return nil, authcode.Broken("discovery document is of issuer %.200q, not %q", mismatch.Discovered, p.conf.Issuer)
 	case authcode.TransportFailed(err):
 		return nil, authcode.Unreachable("discovery", err)
 	case err != nil: // its text may hold the whole body
@@ -53,7 +53,7 @@ func (p *provider) fetchMetadata(ctx context.Context) (*metadata, error) {
 		return nil, authcode.Broken("discovery document has a wrong type")
 	}
 	if p.options.Discovered != nil && !p.options.Discovered(m.Issuer) {
-		return nil, authcode.Broken("discovery document is of issuer %.200q", m.Issuer)
+		return nil, authcode.Broken("discovery document is of issuer %.200q, not %q", m.Issuer, p.conf.Issuer)
 	}
 	if err := p.checkEndpoints(&m); err != nil {
 		return nil, err
