@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"reflect"
 
 	"go.yaml.in/yaml/v3"
@@ -63,7 +64,7 @@ func (p *Provider) Decode(into any) Faults {
 		return nil
 	}
 	d := *p.doc
-	d.faults, d.faulty = nil, map[string]bool{}
+	d.faults, d.faulty = nil, maps.Clone(p.doc.faulty)
 	var common []string
 	for _, f := range fields(reflect.TypeFor[Provider]()) {
 		common = append(common, f.key)

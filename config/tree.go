@@ -104,10 +104,20 @@ func (d *document) merge(into, from *yaml.Node, known map[string]int) {
 }
 
 var envReference = regexp.MustCompile(`\$\{env:([^}]*)\}?`)
+
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// bareReference is a variable as shells and other tools write it: ${NAME} anywhere, or $NAME alone. In small
+// letters it may be a part of a password.
+var bareReference = regexp.MustCompile(`\$\{[A-Z_][A-Z0-9_]+\}|^\$[A-Z_][A-Z0-9_]+$`)
 
 // substitute returns a value with its ${env:NAME} replaced. What a variable holds is not looked at again.
 func (d *document) substitute(n *yaml.Node, key string) string {
+	if name := bareReference.FindString(n.Value); name != "" {
+		// It would be taken as it stands: a secret that everybody can guess.
+		d.add(n, key, "has %s, which is not replaced; write ${env:%s}", name, strings.Trim(name, "${}"))
+		return n.Value
+	}
 	if !strings.Contains(n.Value, "${env:") {
 		return n.Value
 	}

@@ -153,6 +153,9 @@ func (c *Config) checkTokenAuth(add func(key, problem string)) {
 	}
 }
 
+// wellKnown is what discovery adds to an issuer (OpenID Connect Discovery §4).
+const wellKnown = "/.well-known/openid-configuration"
+
 func issuerProblem(issuer string) string {
 	if issuer == "" {
 		return "is missing"
@@ -163,6 +166,8 @@ func issuerProblem(issuer string) string {
 		return "must be a URL such as https://accounts.example.com"
 	case strings.ContainsAny(issuer, "?#"):
 		return "must have no query and no fragment"
+	case strings.HasSuffix(u.Path, wellKnown):
+		return "is the address of the discovery document: leave " + wellKnown + " out"
 	case u.Scheme == "https", u.Scheme == "http" && egress.Loopback(u):
 		return ""
 	}
