@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -102,7 +103,11 @@ func (k *checker) storage() {
 	case isFile && (path == "" || strings.HasPrefix(path, ":")):
 		k.fault("database", "names no file; write sqlite:signet.db")
 	case isFile:
-		k.Database = secret.String(sqliteScheme + k.doc.resolve(path))
+		path = k.doc.resolve(path)
+		k.Database = secret.String(sqliteScheme + path)
+		if dir := filepath.Dir(path); !isDir(dir) {
+			k.warn("database", "the folder %s does not exist on this machine", dir)
+		}
 	case strings.HasPrefix(url, "postgres://"), strings.HasPrefix(url, "postgresql://"):
 		// Made on one node, a key would seal what the others cannot open.
 		if _, err := os.Stat(k.MasterKeyFile); err != nil {
@@ -114,6 +119,11 @@ func (k *checker) storage() {
 	if k.MasterKeyFile == "" {
 		k.fault("master_key_file", "is empty")
 	}
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 func (k *checker) sessions() {

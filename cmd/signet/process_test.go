@@ -414,7 +414,11 @@ func TestWhatStopsAStart(t *testing.T) {
 		says    string
 	}{
 		{"a port that is taken", func() {}, "another program listens on " + listen},
+		{"a master key that is missing beside a database", func() {
+			p.write(string(config) + "master_key_file: missing.key\n")
+		}, "is missing, and the database"},
 		{"another master key", func() {
+			os.WriteFile(filepath.Join(p.dir, "other.key"), []byte(strings.Repeat("A", 43)+"=\n"), 0o600)
 			p.write(string(config) + "master_key_file: other.key\n")
 		}, "was sealed with master key"},
 		{"a master key file that is none", func() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net/url"
@@ -87,7 +88,14 @@ func (s *signet) close() {
 // refused before anything is made in it.
 func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (*store.DB, *seal.Box, error) {
 	dsn := cfg.Database.Reveal()
-	master, err := seal.LoadOrCreateKey(cfg.MasterKeyFile, strings.HasPrefix(dsn, "sqlite:"))
+	path, isFile := strings.CutPrefix(dsn, "sqlite:")
+	info, err := os.Stat(path)
+	there := isFile && err == nil && info.Size() > 0
+	// A new key would not open a database that is there, and would stand in the way of the right one.
+	master, err := seal.LoadOrCreateKey(cfg.MasterKeyFile, isFile && !there)
+	if there && errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("master_key_file: %s is missing, and the database %s is there already: give it the file that it was sealed with", cfg.MasterKeyFile, path)
+	}
 	var exposed *seal.Exposed
 	if errors.As(err, &exposed) {
 		log.Warn("master_key_file", "problem", err.Error())
@@ -105,7 +113,7 @@ func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (*stor
 	db.Notify(notified(cfg), cfg.Registers())
 	sealedWith, err := db.Meta(ctx, "master_key", box.KeyID())
 	if err == nil && sealedWith != box.KeyID() {
-		err = fmt.Errorf("the database was sealed with master key %s, %s holds %s: give it the file that belongs to it", sealedWith, cfg.MasterKeyFile, box.KeyID())
+		err = fmt.Errorf("the database was sealed with master key %s, master_key_file %s holds %s: give it the file that belongs to it", sealedWith, cfg.MasterKeyFile, box.KeyID())
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, db.Close())
