@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/signet-broker/signet/broker"
@@ -29,6 +30,7 @@ type newAccount struct {
 	user     string // the ID of a user to be made
 	username string
 	hash     string
+	file     *config.Config
 }
 
 // checkAccount makes a newAccount of a name and a password that are good.
@@ -87,6 +89,27 @@ func (a newAccount) create(ctx context.Context, s *signet, p person) error {
 	return err
 }
 
+// elsewhere returns the provider that keeps the domain of an address to itself, "" when it is free or the
+// account's own provider has it: at a login, the account would be refused with that address.
+func (a newAccount) elsewhere(ctx context.Context, s *signet, email string) (domain, provider string, err error) {
+	domain = strings.ToLower(email[strings.LastIndex(email, "@")+1:])
+	if slices.Contains(a.provider.Domains, domain) {
+		return domain, "", nil
+	}
+	for i := range a.file.Providers {
+		if p := &a.file.Providers[i]; owns(p, domain) {
+			return domain, p.ID, nil
+		}
+	}
+	proven, err := s.db.Domains(ctx)
+	for _, d := range proven {
+		if d.Domain == domain && !d.Verified.IsZero() {
+			return domain, d.Provider, err
+		}
+	}
+	return domain, "", err
+}
+
 // with checks the name and the password, opens the database, and hands do both.
 func (c *accountFlags) with(ctx context.Context, word string, do func(s *signet, a newAccount) error) error {
 	cfg, err := loadConfig(c.Config)
@@ -101,6 +124,7 @@ func (c *accountFlags) with(ctx context.Context, word string, do func(s *signet,
 	if err != nil {
 		return err
 	}
+	a.file = cfg
 	s, err := openQuietly(ctx, c.Config)
 	if err != nil {
 		return err

@@ -46,6 +46,11 @@ func (c *userAdd) Run(ctx context.Context) error {
 	var a newAccount
 	if err := c.with(ctx, word, func(s *signet, n newAccount) error {
 		a = n
+		if domain, owner, err := a.elsewhere(ctx, s, c.Email); err != nil {
+			return err
+		} else if owner != "" {
+			fmt.Fprintf(os.Stderr, "warning: %s belongs to provider %s: %s cannot sign in with an address in it\n", domain, owner, a.username)
+		}
 		return c.create(ctx, s, a)
 	}); err != nil {
 		return err
