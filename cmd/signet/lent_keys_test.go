@@ -6,12 +6,14 @@ import (
 	"crypto/x509"
 	_ "embed"
 	"encoding/pem"
+	"os"
+	"slices"
 	"sync"
 
 	"github.com/signet-broker/signet/broker/keys"
 )
 
-// lentKeys are RSA keys that every world begins with, and every process of ours that a test starts: making some for
+// lentKeys are RSA keys that every world begins with, and every broker in a process of its own: making some for
 // each of hundreds would be most of what the tests do. They guard nothing. A world that needs more, because its keys
 // rotate for long, has new ones made.
 //
@@ -26,6 +28,9 @@ var lent struct {
 }
 
 func init() {
+	if os.Getenv(asSignet) != "" && !slices.Contains(os.Args, "serve") {
+		return // a command that makes keys makes some that the broker has not
+	}
 	lent.rest = lentKeys
 	keys.Default.RSA = func() (*rsa.PrivateKey, error) {
 		lent.Lock()

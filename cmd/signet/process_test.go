@@ -252,7 +252,7 @@ func killed(t *testing.T, p *process) {
 			for n := done.Add(1); n <= logins; n = done.Add(1) {
 				if err := one(ctx, p, g, n%2 == 0); err != nil {
 					g.failures.Add(1)
-					time.Sleep(50 * time.Millisecond)
+					time.Sleep(200 * time.Millisecond) // as a person would; the start takes a moment
 				}
 			}
 		})
