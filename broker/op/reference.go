@@ -78,12 +78,14 @@ func (p *Provider) fetch(ctx context.Context, app *broker.App, v url.Values) (ur
 	}
 	object, ok := p.objects.get(sum, p.Now())
 	if !ok {
-		from := callerOf(app.ID, web.RequestInfo(ctx).Addr)
-		if err := p.fetches.check(from, p.Now()); err != nil {
+		who := app.ID
+		if app.Registered { // a stranger can have any number of these
+			who = registering
+		}
+		err := p.fetches.take(callerOf(who, web.RequestInfo(ctx).Addr), p.Now())
+		if err != nil {
 			return nil, err
 		}
-		p.fetches.note(from, p.Now())
-		var err error
 		if object, err = p.download(ctx, uri, sum); err != nil {
 			return nil, badReference("%.80q: %w", at(uri), err)
 		}
