@@ -208,7 +208,7 @@ func challenge(v url.Values, app *broker.App, req *request) error {
 	case c == "" && method == "" && app.PKCEOptional && !app.Public():
 		return nil
 	case c == "":
-		return oauth("invalid_request", "code_challenge is required")
+		return oauth("invalid_request", "code_challenge is required (PKCE, with S256)")
 	case method != "S256":
 		return oauth("invalid_request", "code_challenge_method must be S256")
 	case !challengeForm.MatchString(c):

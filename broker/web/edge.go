@@ -92,7 +92,7 @@ func (s *Site) misdirected(r *http.Request) error {
 	if sameHost(r.Host, s.Issuer.Host, s.Issuer.Scheme) || s.trusts(peer(r)) {
 		return nil
 	}
-	return &providers.Error{Kind: providers.Invalid, Reason: "misdirected", Status: http.StatusMisdirectedRequest, Err: fmt.Errorf("host %.100q", r.Host)}
+	return &providers.Error{Kind: providers.Invalid, Reason: "misdirected", Status: http.StatusMisdirectedRequest, Err: fmt.Errorf("host %.100q, not %q of the issuer", r.Host, s.Issuer.Host)}
 }
 
 func sameHost(got, want, scheme string) bool {

@@ -127,6 +127,9 @@ func TestKeysRotateCommandReachesTheRunningBroker(t *testing.T) {
 	w := newWorld(t)
 	a := w.tokens(webApp, "globex", "ann")
 	before := w.browser().get("/jwks").body
+	if out, code := w.command("keys", "rotate", "--now"); code != 1 || !strings.Contains(out, "--use") {
+		t.Errorf("keys rotate --now = %d %s", code, out)
+	}
 	w.mustRun("keys", "rotate")
 	if out := w.mustRun("keys", "list"); strings.Count(out, "active") < 4 || strings.Count(out, "retired") < 4 {
 		t.Errorf("keys list = %s", out)

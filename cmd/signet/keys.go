@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -56,6 +57,9 @@ type keysRotate struct {
 
 // Run implements the command.
 func (c *keysRotate) Run(ctx context.Context) error {
+	if c.Now && c.Use == "tokens" {
+		return errors.New("--now goes with --use saml or oidc-client: the keys of tokens come into use as soon as apps can have seen them")
+	}
 	s, err := openQuietly(ctx, c.Config)
 	if err != nil {
 		return err
