@@ -139,6 +139,19 @@ func fapiAssertions() map[string]func(*fapi) {
 	}
 }
 
+// fapiCertificates are apps that prove themselves by certificates that are not theirs.
+func fapiCertificates() map[string]func(*fapi) {
+	return map[string]func(*fapi){
+		"ensure-client-id-in-token-endpoint": func(f *fapi) {
+			code, own := f.code(nil), f.parties[fapiTwo]
+			f.app, f.parties[fapiTwo] = fapiTwo, f.parties[fapiApp]
+			f.bad(f.redeem(code, "", nil, f.tokenProof()), http.StatusUnauthorized, "invalid_client")
+			f.app, f.parties[fapiTwo] = fapiApp, own
+			f.good(f.redeem(code, "", nil, f.tokenProof()), f.kind())
+		},
+	}
+}
+
 // fapiCodes are codes that come by another app, a second time, late, or without their verifier.
 func fapiCodes() map[string]func(*fapi) {
 	wrong := func(with url.Values) func(*fapi) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
 	"maps"
 	"net/http"
@@ -115,6 +116,15 @@ func fapiObjects() map[string]func(*fapi) {
 		"ensure-signed-request-object-with-RS256-fails":         refused(func(_ *fapi, d *draft) { d.appKey = appKeys()["rs"] }),
 		"ensure-request-object-signature-algorithm-is-not-none": refused(func(_ *fapi, d *draft) { d.appKey = appKey{alg: "none"} }),
 		"ensure-matching-key-in-authorization-request":          refused(func(_ *fapi, d *draft) { d.appKey = appKeys()["unknown"] }),
+		"ensure-request-object-with-invalid-signature-fails": func(f *fapi) {
+			one, other := f.object(f.request(nil)).sign(), f.object(f.request(nil)).sign()
+			mixed := other[:strings.LastIndex(other, ".")] + one[strings.LastIndex(one, "."):]
+			a := f.send(f.fromApp("/par", f.proven(url.Values{"request": {mixed}}, f.assertion())))
+			f.bad(a, http.StatusBadRequest, "invalid_request_object")
+		},
+		"par-authorization-request-containing-request_uri": refused(func(f *fapi, d *draft) {
+			d.claims["request_uri"] = "urn:ietf:params:oauth:request_uri:" + rand.Text()
+		}),
 		"ensure-unsigned-request-at-par-endpoint-fails": func(f *fapi) {
 			a := f.send(f.fromApp("/par", f.proven(f.request(nil), f.assertion())))
 			f.bad(a, http.StatusBadRequest, "invalid_request", "invalid_request_object")

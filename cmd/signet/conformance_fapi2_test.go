@@ -110,6 +110,8 @@ func (v variant) modules() []map[string]func(*fapi) {
 	all := []map[string]func(*fapi){fapiFlows(), fapiRequests(), fapiPushed(), fapiCodes()}
 	if v.auth == byKey {
 		all = append(all, fapiAssertions())
+	} else {
+		all = append(all, fapiCertificates())
 	}
 	if v.bound == byKey {
 		all = append(all, fapiProofs())
