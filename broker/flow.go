@@ -76,7 +76,7 @@ func (b *Broker) satisfied(l *Login, app *App, v Visitor) bool {
 func (b *Broker) begin(ctx context.Context, l *Login, p *Provider) (providers.Next, error) {
 	o, err := p.Open(ctx)
 	if err != nil {
-		return nil, at(p.ID, err)
+		return nil, failedAt(p.ID, err)
 	}
 	forget(l)
 	l.Stage, l.Provider, l.Begun = AtProvider, p.ID, b.Now()
@@ -84,14 +84,14 @@ func (b *Broker) begin(ctx context.Context, l *Login, p *Provider) (providers.Ne
 	next, err := o.Upstream.Begin(ctx, &a)
 	if err != nil {
 		forget(l)
-		return nil, at(p.ID, err)
+		return nil, failedAt(p.ID, err)
 	}
 	l.State = a.State
 	return next, nil
 }
 
-// at returns err with the provider that it happened at, for the log and the page.
-func at(provider string, err error) *Error {
+// failedAt returns err with the provider that it happened at, for the log and the page.
+func failedAt(provider string, err error) *Error {
 	e := *providers.AsError(err)
 	e.Provider = provider
 	return &e
@@ -364,7 +364,7 @@ func (b *Broker) refusedFor(ctx context.Context, l *Login, v Visitor, err error)
 func (b *Broker) refused(ctx context.Context, l *Login, v Visitor, err error) error {
 	e := providers.AsError(err)
 	if e.Provider == "" && l.Provider != "" && v.owns(l) {
-		e = at(l.Provider, e)
+		e = failedAt(l.Provider, e)
 	}
 	if e.Kind != providers.Unavailable {
 		event := b.event(l, v, LoginRefused, e.Reason)

@@ -41,8 +41,8 @@ func mayRefer(app *broker.App) bool {
 	return len(app.RequestURIs) > 0 && app.Credentials.Keys != nil && !app.Credentials.MustPush
 }
 
-// at is a request_uri without its fragment, which no server is told.
-func at(uri string) string {
+// withoutFragment returns what a server is asked for of a request_uri; the fragment no server is told.
+func withoutFragment(uri string) string {
 	base, _, _ := strings.Cut(uri, "#")
 	return base
 }
@@ -58,7 +58,7 @@ func registered(app *broker.App, uri string) (sum []byte, ok bool) {
 		if known == uri {
 			return nil, true
 		}
-		ok = ok || at(known) == at(uri)
+		ok = ok || withoutFragment(known) == withoutFragment(uri)
 	}
 	_, fragment, _ := strings.Cut(uri, "#")
 	sum, err := base64.RawURLEncoding.Strict().DecodeString(fragment)
@@ -74,7 +74,7 @@ func (p *Provider) fetch(ctx context.Context, app *broker.App, v url.Values) (ur
 	uri := v.Get("request_uri")
 	sum, ok := registered(app, uri)
 	if !ok {
-		return nil, badReference("%.80q is not registered", at(uri))
+		return nil, badReference("%.80q is not registered", withoutFragment(uri))
 	}
 	object, ok := p.objects.get(sum, p.Now())
 	if !ok {
@@ -87,7 +87,7 @@ func (p *Provider) fetch(ctx context.Context, app *broker.App, v url.Values) (ur
 			return nil, err
 		}
 		if object, err = p.download(ctx, uri, sum); err != nil {
-			return nil, badReference("%.80q: %w", at(uri), err)
+			return nil, badReference("%.80q: %w", withoutFragment(uri), err)
 		}
 		p.objects.put(sum, object, p.Now())
 	}
@@ -102,7 +102,7 @@ func (p *Provider) fetch(ctx context.Context, app *broker.App, v url.Values) (ur
 
 // download gets what stands at an address. sum, if there is one, is its SHA-256.
 func (p *Provider) download(ctx context.Context, uri string, sum []byte) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at(uri), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, withoutFragment(uri), nil)
 	if err != nil {
 		return "", err
 	}
