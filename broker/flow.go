@@ -34,6 +34,9 @@ func (b *Broker) Start(ctx context.Context, l Login, v Visitor) (Turn, error) {
 		return b.abandon(ctx, &l, v, &Error{Kind: providers.Forbidden, Reason: "login_required"}, false)
 	}
 	choices := b.choices(&l, app)
+	if len(choices) == 0 && len(l.Only) > 0 { // taken away since the app's request was read
+		return b.abandon(ctx, &l, v, &Error{Kind: providers.Invalid, Reason: "idp_disabled"}, false)
+	}
 	if len(choices) == 0 && !b.searchable(&l, app) {
 		return Turn{}, &Error{Kind: providers.Internal, Reason: "no_provider", Err: fmt.Errorf("app %q has no provider that is registered", app.ID)}
 	}

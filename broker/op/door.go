@@ -75,6 +75,8 @@ func (p *Provider) Fail(ctx context.Context, l broker.Login, reason *broker.Erro
 	switch reason.Reason {
 	case "access_denied":
 		e = oauth("access_denied", "the person did not sign in")
+	case "idp_disabled":
+		e = oauth("invalid_request", "the provider that was named is none of this app any more")
 	case "login_required":
 		e = oauth("login_required", "the person must sign in")
 	case "consent_required":

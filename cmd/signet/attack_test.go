@@ -216,6 +216,35 @@ func TestUserDisabledWhileTheirCodeIsRedeemed(t *testing.T) {
 	}
 }
 
+// without is a registry that a provider was taken from.
+type without struct {
+	broker.Registry
+	id string
+}
+
+func (w without) Provider(id string) *broker.Provider {
+	if id == w.id {
+		return nil
+	}
+	return w.Registry.Provider(id)
+}
+
+func TestProviderTakenAwayWhileARequestForItIsRead(t *testing.T) {
+	w := newWorld(t)
+	core := w.signet.site.Broker
+	core.Registry = without{core.Registry, "globex"} // the door has found it a moment before
+	p := w.browser().authorize(webApp, url.Values{"provider": {"globex"}})
+	if p.status != http.StatusSeeOther || !strings.HasPrefix(p.location.String(), callbackURI+"?") {
+		t.Fatalf("authorize = %v, want that the app is told", p)
+	}
+	if q := p.location.Query(); q.Get("error") != "invalid_request" || q.Get("state") == "" || q.Get("iss") == "" {
+		t.Errorf("the app is told %v", q)
+	}
+	if n := w.counts()["logins"]; n != 0 {
+		t.Errorf("%d logins are left", n)
+	}
+}
+
 // An app's providers changed while somebody was typing.
 func TestPasswordForAnAppThatMayNotUseItAnyMore(t *testing.T) {
 	w := newWorld(t)
