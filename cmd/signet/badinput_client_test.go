@@ -1,8 +1,15 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
+	"time"
 )
 
 // clientRows are apps that authenticate wrongly, or ask for what is not there.
@@ -61,7 +68,66 @@ func clientRows() []row {
 		}))
 	}
 	rows = append(rows, calls("P-78", "no grant", http.StatusBadRequest, "invalid_request", func(_ *http.Request, f url.Values) { f.Del("grant_type") }))
-	return append(rows, oddRows()...)
+	return slices.Concat(rows, guessedSecretRows(), oddRows())
+}
+
+// guessedSecretRows: nothing about an answer tells how much of a secret was right, nor whether there is such an app.
+func guessedSecretRows() []row {
+	rows := []row{{id: "P-79", name: "secrets that are wrong sooner and later", fresh: true, do: func(w *trial) *page {
+		guesses := map[string][2]string{
+			"the first character":        {webApp, "b" + appSecret[1:]},
+			"the last character":         {webApp, appSecret[:len(appSecret)-1] + "x"},
+			"everything, at some length": {webApp, strings.Repeat("x", 4<<10)},
+			"the app too":                {"nobody", appSecret},
+		}
+		answers, times := map[string]string{}, map[string][]time.Duration{}
+		ask := func(name string) time.Duration {
+			start := time.Now()
+			p := w.call(guesses[name][0], guesses[name][1], url.Values{"grant_type": {"authorization_code"}, "code": {"x"}}, func(*http.Request, url.Values) {})
+			took := time.Since(start)
+			answers[name] = fmt.Sprint(p.status, p.header["Www-Authenticate"], p.body)
+			if p.status != http.StatusUnauthorized {
+				w.t.Errorf("%s: %v", name, p)
+			}
+			return took
+		}
+		names := slices.Sorted(maps.Keys(guesses))
+		const rounds = 100
+		for i := range rounds * len(names) { // in turns, whatever the machine does
+			if i%80 == 0 {
+				w.pass(2 * time.Minute) // else an address has guessed too often
+			}
+			name := names[i%len(names)]
+			times[name] = append(times[name], ask(name))
+		}
+		for _, name := range names[1:] {
+			if answers[name] != answers[names[0]] {
+				w.t.Errorf("%s wrong = %s, %s wrong = %s", name, answers[name], names[0], answers[names[0]])
+			}
+		}
+		var medians []time.Duration
+		for _, name := range names {
+			slices.Sort(times[name])
+			medians = append(medians, times[name][rounds/2])
+		}
+		w.t.Logf("medians %v", medians)
+		if least, most := slices.Min(medians), slices.Max(medians); most-least > max(3*time.Millisecond, least/2) {
+			w.t.Errorf("medians %v", medians)
+		}
+		return nil
+	}}}
+	for name, secret := range map[string]string{
+		"the start of the secret": appSecret[:len(appSecret)-1], "the secret and more": appSecret + "x", "the secret and a NUL": appSecret + "\x00", "the secret in capitals": strings.ToUpper(appSecret),
+		"the hash of the secret": hashOf(appSecret), "the hash of the secret in hexadecimal": hex.EncodeToString([]byte(hashOf(appSecret))),
+	} {
+		rows = append(rows, calls("P-79", name, http.StatusUnauthorized, "invalid_client", func(r *http.Request, _ url.Values) { r.SetBasicAuth(webApp, secret) }))
+	}
+	return rows
+}
+
+func hashOf(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return string(sum[:])
 }
 
 // calls is a row that sends web's good code to the token endpoint with something wrong about the call.

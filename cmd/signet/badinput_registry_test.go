@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/signet-broker/signet/broker"
 	"github.com/signet-broker/signet/internal/idptest"
@@ -17,7 +18,7 @@ import (
 // may speak for, and what becomes of a login when one is taken away.
 func registryRows() []row {
 	var rows []row
-	for _, more := range [][]row{blockRows(), reachRows(), takenAwayRows(), ownDomainRows(), reusedRows()} {
+	for _, more := range [][]row{blockRows(), mappingRows(), reachRows(), takenAwayRows(), ownDomainRows(), reusedRows()} {
 		rows = append(rows, more...)
 	}
 	return rows
@@ -80,6 +81,33 @@ func blockRows() []row {
 		refusedBlock("R-9", "an honest place to sign in and another to redeem", "token_url", always(
 			"id: evil\nkind: oauth2\nauthorization_url: https://honest.example/authorize\ntoken_url: https://evil.example/token\nuserinfo_url: https://honest.example/me\nclient_id: x\nclient_secret: xyz\n")),
 		refusedBlock("P-196", "a variable of this machine", "takes no ${env:", always("id: evil\nkind: oidc\nissuer: https://evil.example\nclient_id: x\nclient_secret: ${env:PATH}\n")),
+	}
+}
+
+// mappingRows are mappings that would be programs.
+func mappingRows() []row {
+	mapping := func(name, expression string) row {
+		return refusedBlock("P-199", "a mapping that "+name, "map.email", func(w *trial) string {
+			return block("evil", w.oidc("Evil"), fmt.Sprintf("map: {email: %q}", expression))
+		})
+	}
+	return []row{
+		mapping("runs a command", `exec("id")`),
+		mapping("reads a file", `file("/etc/passwd")`),
+		mapping("reads a variable of this machine", `env("SIGNET_MASTER_KEY")`),
+		mapping("reads beyond the claims", `provider.client_secret`),
+		mapping("is a template of another language", `{{ .Env.PATH }}`),
+		mapping("is longer than a mapping may be", `claims.email + "`+strings.Repeat("x", 5<<10)+`"`),
+		refusal("P-199", "a mapping that loops for hours", http.StatusBadRequest, "mapping_failed", func(w *trial) *page {
+			f := w.oidc("Looping")
+			groups := make([]any, 2000)
+			for i := range groups {
+				groups[i] = fmt.Sprint("group-", i)
+			}
+			f.Misbehave(&idptest.OIDCRow{Claims: func(_ *idptest.OIDC, c map[string]any) { c["groups"] = groups }})
+			w.register(block("looping", f, `map: {name: "claims.groups.exists(a, claims.groups.exists(b, claims.groups.exists(c, a + b == c))) ? 'x' : 'y'"}`))
+			return w.within(3*time.Second, func() *page { return w.noted(w.browser().at("looping", f, "ann")) })
+		}),
 	}
 }
 

@@ -58,6 +58,7 @@ var groups = []group{
 	{name: "oauth2", rows: oauth2Rows, start: newSocialWorld},
 	{name: "session", rows: sessionRows},
 	{name: "logout", rows: logoutRows},
+	{name: "notices", rows: noticeRows},
 	{name: "slo", rows: sloRows, edit: []func(string) string{withLogout}},
 	{name: "edge", rows: edgeRows},
 	{name: "guess", rows: guessRows},
