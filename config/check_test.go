@@ -220,6 +220,7 @@ func TestWarnings(t *testing.T) {
 		{"apps: [{id: a}]", "apps.0.redirect_uris: is empty"},
 		{"apps: []", "apps: is empty"},
 		{"providers: []", "providers: is empty"},
+		{"database: sqlite:nowhere/signet.db", "nowhere does not exist on this machine"},
 	}
 	for _, row := range rows {
 		text := "issuer: https://h.example\n" + row.text + "\n"

@@ -208,6 +208,8 @@ func TestSecretsComeFromFilesAndVariables(t *testing.T) {
 		{"a variable's value is not looked at again", "secret: ${env:TRICK}", "${env:HOME}", ""},
 		{"a variable's value is text", "secret: ${env:NULLISH}", "null", ""},
 		{"other dollars stay", "secret: $HOME${x}", "$HOME${x}", ""},
+		{"as shells write it", "secret: a-${WEB_SECRET}", "", "apps.0.secret: has ${WEB_SECRET}, which is not replaced; write ${env:WEB_SECRET}"},
+		{"as shells write it, bare", "secret: $WEB_SECRET", "", "apps.0.secret: has $WEB_SECRET, which is not replaced; write ${env:WEB_SECRET}"},
 		{"both", "secret: x\n    secret_file: s", "", "apps.0.secret_file: and secret are both given"},
 		{"no such file", "secret_file: nowhere", "", "apps.0.secret_file: cannot be read: no such file"},
 		{"folder", "secret_file: .", "", "apps.0.secret_file: cannot be read"},

@@ -106,6 +106,9 @@ func TestUserCommands(t *testing.T) {
 	if out, code := w.command("user", "add", "--username", "ben"); code != 1 || !strings.Contains(out, "already") {
 		t.Errorf("a second ben = %d %s", code, out)
 	}
+	if out := w.mustRun("user", "add", "--username", "eve", "--email", "eve@hooli.example"); !strings.Contains(out, "hooli.example belongs to provider hooli") {
+		t.Errorf("an address that another provider keeps to itself: %s", out)
+	}
 	if out, code := w.command("user", "show", "nobody"); code != 1 || !strings.Contains(out, "nobody") {
 		t.Errorf("user show nobody = %d %s", code, out)
 	}

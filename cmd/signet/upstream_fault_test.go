@@ -205,6 +205,9 @@ func (f *faultyUpstream) try(t *testing.T, w *world) {
 	if p.status != want || !p.has("error") || p.text("reason") == "" || p.text("request-id") == "" || !p.has("retry") {
 		t.Errorf("%s %s: %v", f.where, f.does, p)
 	}
+	if line := w.logged(p); line["provider"] != f.id || line["app"] == "" || !strings.Contains(p.text("reason"), f.id) {
+		t.Errorf("%s %s: whose upstream it is, the log says as %v, the page as %q", f.where, f.does, line, p.text("reason"))
+	}
 	if strings.Contains(p.body, "SECRET") {
 		t.Errorf("%s %s: the page has the upstream's text", f.where, f.does)
 	}

@@ -268,7 +268,7 @@ func TestClientAuthentication(t *testing.T) {
 }
 
 func TestCheckNamesEveryFault(t *testing.T) {
-	for _, issuer := range []string{"", "idp.example", "http://idp.example", "https://", "https://u:p@idp.example", "https://idp.example?x=1", "https://idp.example#", "ftp://idp.example"} {
+	for _, issuer := range []string{"", "idp.example", "http://idp.example", "https://", "https://u:p@idp.example", "https://idp.example?x=1", "https://idp.example#", "ftp://idp.example", "https://idp.example/.well-known/openid-configuration"} {
 		c := Kind().Config().(*Config)
 		c.Issuer, c.ClientID = issuer, "signet"
 		if faults := c.Check(); len(faults) != 1 || faults[0].Key != "issuer" {
