@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"time"
 )
 
 var errClosed = errors.New("the database is closed")
@@ -14,6 +15,9 @@ const (
 	maxBatch = 64
 	// maxQueue bounds how many wait; whoever comes then waits to be queued.
 	maxQueue = 256
+	// A commit waits so many times so long for as many as the last one had: each costs the disk and this process
+	// the same, however many share it. Whoever is alone does not wait.
+	waits, wait = 2, time.Millisecond
 )
 
 // writer owns SQLite's one connection that writes. Whatever has been queued while a commit was on its way
@@ -27,6 +31,7 @@ type writer struct {
 	done    chan struct{}
 	err     error // of closing the connection; read after done
 	full    bool  // whether commits wait for the disk
+	last    int   // how many operations the last commit had
 }
 
 // job is an operation that waits for its answer.
@@ -93,14 +98,25 @@ func (w *writer) run() {
 				return
 			}
 		}
-		w.commit(w.fill(batch))
+		batch = w.fill(batch)
+		w.last = len(batch)
+		w.commit(batch)
 	}
 }
 
-// fill takes what else is waiting. It lets everybody run once who could, so that those who were just
-// answered come along, and a commit is shared by more.
+// fill takes what else is waiting. It lets everybody run first who could, so that those who were just answered
+// come along. Those who come while it waits do not wake it: that would cost as much as they save.
 func (w *writer) fill(batch []*job) []*job {
 	runtime.Gosched()
+	batch = w.queued(batch)
+	for n := 0; n < waits && len(batch) < w.last; n++ {
+		time.Sleep(wait)
+		batch = w.queued(batch)
+	}
+	return batch
+}
+
+func (w *writer) queued(batch []*job) []*job {
 	for len(batch) < maxBatch {
 		select {
 		case j := <-w.queue:
