@@ -66,11 +66,11 @@ func set[T comparable](field *T, value T) {
 func Client(opts Options) *http.Client {
 	opts = opts.withDefaults()
 	return &http.Client{
-		Timeout: opts.Timeout,
 		Transport: &transport{
-			max:   opts.MaxBody,
-			https: opts.transport(opts.mayDial),
-			plain: opts.transport(opts.mayDialPlain),
+			max:     opts.MaxBody,
+			timeout: opts.Timeout,
+			https:   opts.transport(opts.mayDial),
+			plain:   opts.transport(opts.mayDialPlain),
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

@@ -1,14 +1,19 @@
 package egress
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"time"
 )
 
-// transport chooses the way by scheme and limits what comes back.
+// transport chooses the way by scheme and limits what comes back, and how long that takes. http.Client would have
+// two goroutines watch the time of each request, since it does not know this type.
 type transport struct {
 	max          int64
+	timeout      time.Duration
 	https, plain *http.Transport
 }
 
@@ -23,22 +28,25 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		way = t.plain
 	}
+	ctx, cancel := context.WithTimeout(req.Context(), t.timeout)
+	req = req.WithContext(ctx)
 	if req.Method == http.MethodPost && req.GetBody != nil {
 		// An upstream may close a kept connection in the very moment that we use it: without this the login
 		// fails, for POST is not sent again. Sent twice it is harmless: what we post (a code, an assertion)
 		// counts once. The empty list marks it for net/http and is not sent.
-		req = req.Clone(req.Context())
+		req.Header = maps.Clone(req.Header)
 		req.Header["Idempotency-Key"] = nil
 	}
 	resp, err := way.RoundTrip(req)
 	if err != nil {
+		cancel()
 		return nil, err
 	}
+	resp.Body = &body{ReadCloser: resp.Body, left: t.max, over: cancel}
 	if resp.ContentLength > t.max {
 		resp.Body.Close()
 		return nil, fmt.Errorf("%w: %d bytes announced", ErrTooLarge, resp.ContentLength)
 	}
-	resp.Body = &body{ReadCloser: resp.Body, left: t.max}
 	return resp, nil
 }
 
@@ -53,6 +61,12 @@ func (t *transport) CloseIdleConnections() {
 type body struct {
 	io.ReadCloser
 	left int64
+	over func() // ends what watches the time
+}
+
+func (b *body) Close() error {
+	defer b.over()
+	return b.ReadCloser.Close()
 }
 
 func (b *body) Read(p []byte) (int, error) {
