@@ -10,6 +10,7 @@ import (
 	"math/rand/v2" //nolint:depguard // for pauses of chance, which are no secret
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -149,11 +150,24 @@ func (d *postgresDB) write(ctx context.Context, o op) error {
 // guarded makes a statement fail that touches no row, if the operation is to fail then: by a division by
 // zero, which every server of this protocol knows.
 func guarded(s step) string {
-	sql := strings.Replace(s.sql, share, "FOR SHARE", 1)
-	if s.none == nil {
-		return sql
+	key := guardKey{s.sql, s.none != nil}
+	if sql, ok := guards.Load(key); ok {
+		return sql.(string)
 	}
-	return `WITH touched AS (` + sql + ` RETURNING 1) SELECT 1 / COUNT(*) FROM touched`
+	sql := strings.Replace(s.sql, share, "FOR SHARE", 1)
+	if s.none != nil {
+		sql = `WITH touched AS (` + sql + ` RETURNING 1) SELECT 1 / COUNT(*) FROM touched`
+	}
+	guards.Store(key, sql)
+	return sql
+}
+
+// guards remembers what guarded has made: this package has some dozens of statements.
+var guards sync.Map
+
+type guardKey struct {
+	sql  string
+	must bool
 }
 
 // share stands where a row that is read must stay as it is until the operation is written. SQLite, which
