@@ -58,12 +58,10 @@ func (b *Broker) tryConclude(ctx context.Context, l Login, v Visitor, once []pro
 	if err != nil {
 		return Turn{}, err
 	}
-	done := l
-	done.Stage, done.State, done.Identity, done.Receipt = Finished, nil, nil, nil
 	event := b.event(&l, v, LoginFinished, "")
 	event.User, event.Session, event.Detail = r.user.ID, s.ID, l.allowedDetail()
 	f := Finish{
-		Login: &done, Once: once, NewUser: r.isNew, Link: r.link, Session: &s, Artifact: artifact, Consent: b.consent(&l, r.user.ID),
+		Login: l.finished(), Once: once, NewUser: r.isNew, Link: r.link, Session: &s, Artifact: artifact, Consent: b.consent(&l, r.user.ID),
 		Event: event, Who: &r.user,
 	}
 	if r.isNew || r.changed {
@@ -124,10 +122,7 @@ func (b *Broker) reuse(ctx context.Context, l *Login, v Visitor) (Turn, error) {
 	event.User, event.Session, event.Detail = s.User, s.ID, l.allowedDetail()
 	f := Finish{Artifact: artifact, Consent: b.consent(l, s.User), Event: event, Who: v.User}
 	if l.Stage == Consenting {
-		done := *l
-		forget(&done)
-		done.Stage = Finished
-		f.Login = &done
+		f.Login = l.finished()
 	}
 	err = b.finish(ctx, f)
 	if errors.Is(err, ErrConflict) {

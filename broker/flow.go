@@ -276,9 +276,7 @@ func (b *Broker) abandon(ctx context.Context, l *Login, v Visitor, reason *Error
 		return Turn{}, err
 	}
 	if stored {
-		forget(l)
-		l.Stage = Finished
-		if err := b.update(ctx, l, nil); err != nil {
+		if err := b.update(ctx, l.finished(), nil); err != nil {
 			return Turn{}, err
 		}
 	}

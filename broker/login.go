@@ -64,6 +64,14 @@ type Login struct {
 	Allowed  bool     `json:"-"`                   // they have just said yes
 }
 
+// finished is what is kept of a login that is over: enough to tell its browser so, and the way back to the app.
+func (l *Login) finished() *Login {
+	return &Login{
+		ID: l.ID, Version: l.Version, Stage: Finished, Expires: l.Expires, Browser: l.Browser, Addr: l.Addr,
+		Door: l.Door, App: l.App, Provider: l.Provider, Locales: l.Locales,
+	}
+}
+
 // Artifact is what an app redeems once for its tokens. The app gets the secret, the store its hash.
 type Artifact struct {
 	Hash     []byte // SHA-256 of the secret
