@@ -33,7 +33,7 @@ func (p *Provider) access(v url.Values, app *broker.App, req *request) error {
 	if req.Scope = append(granted(app, asked), own.scope...); !app.Uses("refresh_token") {
 		req.Scope = slices.DeleteFunc(req.Scope, func(s string) bool { return s == "offline_access" })
 	}
-	if req.Key = v.Get("dpop_jkt"); req.Key != "" && !challengeForm.MatchString(req.Key) {
+	if req.Key = v.Get("dpop_jkt"); req.Key != "" && !isDigest(req.Key) {
 		return oauth("invalid_request", "dpop_jkt must be the SHA-256 thumbprint of a key in base64url")
 	}
 	return nil

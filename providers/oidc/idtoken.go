@@ -72,7 +72,7 @@ func (p *provider) parse(raw string, types ...string) (*jose.JSONWebSignature, e
 		return nil, providers.Refuse("malformed", "token has %d bytes", len(raw))
 	}
 	// JSON serialisation, a JWE (five parts), and white space that some decoders skip.
-	if strings.Count(raw, ".") != 2 || strings.ContainsFunc(raw, notCompact) {
+	if strings.Count(raw, ".") != 2 || strings.Trim(raw, compact) != "" {
 		return nil, providers.Refuse("malformed", "token is not a compact JWS")
 	}
 	jws, err := jose.ParseSignedCompact(raw, p.algs)
@@ -102,9 +102,8 @@ func (p *provider) parse(raw string, types ...string) (*jose.JSONWebSignature, e
 	return jws, nil
 }
 
-func notCompact(r rune) bool {
-	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.')
-}
+// compact are the characters of a JWS in compact form (RFC 7515, section 7.1).
+const compact = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 
 // claims are an ID token's, by exact name.
 type claims map[string]any
