@@ -60,9 +60,11 @@ func signedQueryRows() []row {
 		edited("a second LogoutRequest under an escaped name", "malformed", func(q []string) []string {
 			return append(q, strings.Replace(q[0], "SAMLR", "SAML%52", 1))
 		}),
-		edited("20 MB in 20 KB", "malformed", func(q []string) []string {
-			q[0] = "SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString(inflating(20<<20)))
-			return q
+		sends("S-193", "20 MB in 20 KB", "malformed", func(_ *trial, m *idptest.Logout) {
+			m.Edit = func(q []string) []string {
+				q[0] = "SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString(inflating(20<<20)))
+				return q
+			}
 		}),
 	}
 }
