@@ -207,6 +207,7 @@ func (d *demo) broker(ctx context.Context) error {
 	var work sync.WaitGroup
 	work.Go(func() { s.ring.Run(background) })
 	work.Go(func() { s.sweep(background) })
+	work.Go(func() { s.tell.Run(background) })
 	d.undo = append(d.undo, func() { stop(); work.Wait() })
 	d.serve(servers.public, servers.sockets[0])
 	d.serve(servers.admin, servers.sockets[1])

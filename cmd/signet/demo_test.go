@@ -222,6 +222,7 @@ func TestDemoSignsInEverywhere(t *testing.T) {
 			if b.byID("sign-in") == nil {
 				t.Errorf("the second app still shows somebody after the sign-out")
 			}
+			b.endedAt(d.app)
 			b.click("sign-in")
 			if b.byID("choose") == nil {
 				t.Errorf("after the sign-out Signet asks nobody: %s\n%s", b.url, b.body)
@@ -284,8 +285,20 @@ func TestDemoCookiesDoNotCollide(t *testing.T) {
 	b.click("provider-local")
 	b.click("submit", "username", "ben", "password", "quiet-harbour-9")
 	b.signedInAs(d.second, "Ben Okafor")
-	b.open(d.app.URL)
-	b.signedInAs(d.app, "Hana Scorpio")
+	b.endedAt(d.app) // Hana's session has ended, and with it what she had there
+	b.open(d.second.URL)
+	b.signedInAs(d.second, "Ben Okafor")
+}
+
+// endedAt waits until an app has heard that the session has ended.
+func (b *demoTab) endedAt(app demoClient) {
+	b.t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if b.open(app.URL); b.byID("ended") != nil {
+			return
+		}
+	}
+	b.t.Errorf("%s has not heard that the session has ended", app.Name)
 }
 
 func TestDemoTakesAnotherPortAndSaysSo(t *testing.T) {

@@ -3,8 +3,8 @@
 // from inside. It shows who signed in, what the tokens say and for how long, and what a refresh changes.
 //
 // Read in this order: app.go, session.go (whose browser), party.go (what the provider publishes), signin.go
-// (out and back), tokens.go (which tokens are believed), refresh.go, signout.go; claims.go and pages.go are
-// how it looks.
+// (out and back), tokens.go (which tokens are believed), refresh.go, signout.go, backchannel.go (signed out
+// elsewhere); claims.go and pages.go are how it looks.
 package demoapp
 
 import (
@@ -21,7 +21,7 @@ import (
 // Options say what the app is and where people sign in.
 type Options struct {
 	Name         string // for people; "Demo App"
-	URL          string // its own address without a slash at the end; the provider sends people to /callback and /signed-out there
+	URL          string // its own address without a slash at the end; the provider sends people to /callback and /signed-out there, and logout tokens to /backchannel
 	Issuer       string // the OpenID provider's, exactly
 	ClientID     string
 	ClientSecret string // "": a public client
@@ -89,6 +89,7 @@ func New(o Options) (*App, error) {
 	a.page("POST /refresh", a.refresh)
 	a.page("POST /logout", a.signOut)
 	a.page("GET /signed-out", a.signedOut)
+	a.mux.HandleFunc("POST /backchannel", a.backchannel)
 	a.mux.HandleFunc("GET /app.css", style)
 	a.page("/", func(http.ResponseWriter, *http.Request) error {
 		return &failure{Status: http.StatusNotFound, Title: "There is nothing here", Text: "The address does not belong to this app."}

@@ -78,13 +78,13 @@ type refreshed struct {
 func (a *App) home(w http.ResponseWriter, r *http.Request) error {
 	s := a.sessions.find(r, a.cookie)
 	if s == nil {
-		return a.show(w, http.StatusOK, "home", nil)
+		return a.show(w, http.StatusOK, "home", false)
 	}
 	s.mu.Lock()
-	t, c := s.tokens, s.changes
+	t, c, ended := s.tokens, s.changes, s.ended
 	s.mu.Unlock()
 	if t == nil {
-		return a.show(w, http.StatusOK, "home", nil)
+		return a.show(w, http.StatusOK, "home", ended)
 	}
 	return a.show(w, http.StatusOK, "person", describe(t, c, a.opts.Issuer, a.opts.Now()))
 }

@@ -20,6 +20,7 @@ type session struct {
 	tokens  *tokens // nil: nobody is signed in
 	changes *changes
 	logout  string // state of a sign-out under way
+	ended   bool   // the provider has said that it is over, and nobody has signed in since
 
 	used time.Time // guarded by sessions
 }

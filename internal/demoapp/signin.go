@@ -79,7 +79,7 @@ func (a *App) callback(w http.ResponseWriter, r *http.Request) error {
 	if subtle.ConstantTimeCompare([]byte(t.nonce), []byte(out.nonce)) != 1 {
 		return refused("wrong_nonce", "The ID token was made for another sign-in.", errors.New("nonce"))
 	}
-	s.tokens, s.changes = t, nil
+	s.tokens, s.changes, s.ended = t, nil, false
 	a.sessions.name(w, a.cookie, s)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 	return nil

@@ -24,7 +24,7 @@ func (a *App) signOut(w http.ResponseWriter, r *http.Request) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tokens
-	s.tokens, s.changes, s.logout = nil, nil, rand.Text()
+	s.tokens, s.changes, s.ended, s.logout = nil, nil, false, rand.Text()
 	if t == nil || p.endSession == "" {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return nil
