@@ -98,7 +98,8 @@ func freeAddr(t testing.TB) string {
 // signetCommand is the signet command with arguments, in dir.
 func signetCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), asSignet+"=1")
+	// With the race detector each process would wait a second before it ends, for reports of threads it has left.
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), asSignet+"=1", "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
 
