@@ -1,16 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/signet-broker/signet/broker/keys"
 	"github.com/signet-broker/signet/config"
+	"github.com/signet-broker/signet/internal/seal"
 	"github.com/signet-broker/signet/providers"
 )
 
@@ -28,6 +32,7 @@ type served struct {
 	Listen    string           `json:"listen"`
 	Admin     string           `json:"admin_listen"`
 	Apps      []servedApp      `json:"apps"`
+	APIs      []servedAPI      `json:"apis,omitempty"`
 	Providers []servedProvider `json:"providers"`
 	Keys      []servedKey      `json:"keys,omitempty"` // those that are not in the database
 	Warnings  []string         `json:"warnings"`
@@ -37,6 +42,12 @@ type servedApp struct {
 	ID     string `json:"id"`
 	Name   string `json:"name"`
 	Public bool   `json:"public"`
+}
+
+type servedAPI struct {
+	ID     string   `json:"id"`
+	Name   string   `json:"name"`
+	Scopes []string `json:"scopes"`
 }
 
 type servedProvider struct {
@@ -58,10 +69,16 @@ func (c *checkCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	faults := tryMasterKey(cfg)
 	if !c.Offline {
-		if err := tryKeys(ctx, cfg); err != nil {
-			return err
+		faults = append(faults, tryKeys(ctx, cfg)...)
+	}
+	if len(faults) > 0 {
+		faults.Sort()
+		for _, f := range faults {
+			fmt.Fprintln(os.Stderr, f)
 		}
+		return errShown
 	}
 	s := describe(cfg)
 	if c.JSON {
@@ -76,6 +93,9 @@ func (c *checkCommand) Run(ctx context.Context) error {
 			sort = "public"
 		}
 		fmt.Fprintf(w, "app\t%s\t%s\t%s\n", a.ID, a.Name, sort)
+	}
+	for _, a := range s.APIs {
+		fmt.Fprintf(w, "api\t%s\t%s\t%s\n", a.ID, a.Name, strings.Join(a.Scopes, " "))
 	}
 	for _, p := range s.Providers {
 		state := p.Callback
@@ -101,6 +121,13 @@ func describe(cfg *config.Config) served {
 	for _, a := range cfg.Apps {
 		s.Apps = append(s.Apps, servedApp{a.ID, a.Name, a.Public()})
 	}
+	for _, a := range cfg.APIs {
+		api := servedAPI{ID: a.ID, Name: cmp.Or(a.Name, a.ID)}
+		for _, scope := range a.Scopes {
+			api.Scopes = append(api.Scopes, scope.Name)
+		}
+		s.APIs = append(s.APIs, api)
+	}
 	for _, p := range cfg.Providers {
 		callback := cfg.Issuer + "/callback/" + p.ID
 		switch p.Kind {
@@ -123,10 +150,23 @@ func describe(cfg *config.Config) served {
 	return s
 }
 
+// tryMasterKey reads the master key, if it is there: with SQLite it is made at the first start.
+func tryMasterKey(cfg *config.Config) config.Faults {
+	_, err := seal.LoadOrCreateKey(cfg.MasterKeyFile, false)
+	var exposed *seal.Exposed
+	switch {
+	case err == nil, errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.As(err, &exposed):
+		cfg.Warnings = append(cfg.Warnings, cfg.FaultAt("master_key_file", err.Error()))
+		return nil
+	}
+	return config.Faults{cfg.FaultAt("master_key_file", err.Error())}
+}
+
 // tryKeys has each key that is kept elsewhere sign something, and tells every fault.
-func tryKeys(ctx context.Context, cfg *config.Config) error {
+func tryKeys(ctx context.Context, cfg *config.Config) (faults config.Faults) {
 	e := elsewhere(cfg)
-	var faults config.Faults
 	for alg, names := range e.Names {
 		for i, name := range names {
 			if err := keys.Try(ctx, e.Remote, name, alg); err != nil {
@@ -134,14 +174,7 @@ func tryKeys(ctx context.Context, cfg *config.Config) error {
 			}
 		}
 	}
-	if len(faults) == 0 {
-		return nil
-	}
-	faults.Sort()
-	for _, f := range faults {
-		fmt.Fprintln(os.Stderr, f)
-	}
-	return errShown
+	return faults
 }
 
 // reasonOf is what an error says for those who run Signet, without its word for the log.

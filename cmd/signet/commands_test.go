@@ -209,6 +209,26 @@ func TestCheckTellsEveryFaultAtOnce(t *testing.T) {
 	}
 }
 
+func TestCheckReadsTheMasterKey(t *testing.T) {
+	w := newWorld(t, withAPIs)
+	key := filepath.Join(w.dir, "signet.key")
+	if out := w.mustRun("check"); strings.Contains(out, "master_key") || !strings.Contains(out, "https://orders.example.com/v1") || !strings.Contains(out, "orders:read orders:write") {
+		t.Errorf("check = %s", out)
+	}
+	if err := os.Chmod(key, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out := w.mustRun("check"); !strings.Contains(out, "master_key_file: ") || !strings.Contains(out, "chmod 600") {
+		t.Errorf("check of a key that others can read = %s", out)
+	}
+	if err := os.WriteFile(key, []byte("hunter2 hunter2"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := w.command("check"); code != exitFailed || !strings.Contains(out, "signet.yaml") || !strings.Contains(out, "is not base64") || strings.Contains(out, "hunter2") {
+		t.Errorf("check of what is no key = %d %s", code, out)
+	}
+}
+
 // TestDatabaseAway takes PostgreSQL away from a running broker, and gives it back.
 func TestDatabaseAway(t *testing.T) {
 	pg, err := pgtest.New("")
