@@ -102,7 +102,7 @@ func be(ctx context.Context, upstream, is string) error {
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := http.DefaultClient.Do(req) //nolint:forbidigo // to an upstream of this very program
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
+	"math/rand/v2" //nolint:depguard // for load of chance, which is no secret
 	"net/http"
 	"net/netip"
 	"net/url"

@@ -6,7 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
-	"math/rand/v2"
+	"math/rand/v2" //nolint:depguard // for load of chance, which is no secret
 	"net/url"
 	"os"
 	"path/filepath"

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"math/rand/v2"
+	"math/rand/v2" //nolint:depguard // for load of chance, which is no secret
 	"net/http"
 	"os"
 	"strings"

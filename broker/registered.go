@@ -45,6 +45,6 @@ const (
 	AppDisabled     = "app.disabled"
 	AppEnabled      = "app.enabled"
 	AppRemoved      = "app.removed"
-	AppTokenAdded   = "app.token.added"
+	AppTokenAdded   = "app.token.added" //nolint:gosec // a word
 	AppTokenRemoved = "app.token.removed"
 )

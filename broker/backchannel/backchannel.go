@@ -204,7 +204,7 @@ func (s *Sender) post(ctx context.Context, app *broker.App, n broker.Notice) (re
 		}
 		return "unreachable", err
 	}
-	io.Copy(io.Discard, io.LimitReader(resp.Body, 4<<10)) // so that the connection is kept
+	io.Copy(io.Discard, io.LimitReader(resp.Body, 4<<10)) //nolint:errcheck // so that the connection is kept, where it can be
 	resp.Body.Close()
 	// 200 is what §2.8 wants; 204 is what some frameworks make of an empty answer.
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {

@@ -16,7 +16,7 @@ const (
 // nonce is one for proofs (RFC 9449 §8): when it was made, and a MAC that only Signet makes. So every node knows
 // it, and none keeps it.
 func (p *Provider) nonce(at time.Time) (string, error) {
-	made := binary.BigEndian.AppendUint64(nil, uint64(at.Truncate(nonceStep).Unix()))
+	made := binary.BigEndian.AppendUint64(nil, uint64(at.Truncate(nonceStep).Unix())) //nolint:gosec // the same bits
 	mac, err := p.Keys.MAC("dpop nonce", made)
 	if err != nil {
 		return "", err
@@ -36,7 +36,7 @@ func (p *Provider) checkNonce(w http.ResponseWriter, sent string) error {
 	if err != nil || len(raw) < 8 {
 		return oauth("use_dpop_nonce", "the DPoP proof needs the nonce of this answer")
 	}
-	made := time.Unix(int64(binary.BigEndian.Uint64(raw)), 0)
+	made := time.Unix(int64(binary.BigEndian.Uint64(raw)), 0) //nolint:gosec // the same bits
 	want, err := p.nonce(made)
 	if err != nil {
 		return err

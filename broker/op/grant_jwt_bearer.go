@@ -18,7 +18,7 @@ import (
 	"github.com/signet-broker/signet/providers"
 )
 
-const jwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+const jwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer" //nolint:gosec // a name of the standard
 
 // TrustedIssuer is somebody whose assertions are taken as grants (RFC 7523 §2.1).
 type TrustedIssuer struct {

@@ -15,7 +15,7 @@ import (
 	"github.com/signet-broker/signet/providers"
 )
 
-const tokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+const tokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange" //nolint:gosec // a name of the standard
 
 // maxActors is how many may have acted for a user, one for the other.
 const maxActors = 4

@@ -46,7 +46,7 @@ func TestAnswersCanBeSigned(t *testing.T) {
 		for _, mode := range []string{"jwt", "query.jwt", "form_post.jwt"} {
 			b := w.browser()
 			p := b.atGlobex(b.authorize(app, url.Values{"provider": {"globex"}, "response_mode": {mode}}), w.globex, "ann")
-			sent := url.Values{}
+			var sent url.Values
 			if mode == "form_post.jwt" {
 				action, fields := p.form()
 				if action != callbackURI || len(fields) != 1 {

@@ -75,7 +75,7 @@ func registeredURIRows() []row {
 		bad("P-9", "with a wildcard at the end", at("https://app.example.com/*")),
 		bad("P-9", "with a regular expression", at("^https://app.example.com/.*$")),
 		badMetadata("P-401", "at 1,500 addresses", "invalid_client_metadata", at(many[:1500]...)),
-		row{id: "P-401", name: "registered at 10,000 addresses", status: http.StatusRequestEntityTooLarge, reason: "invalid_client_metadata", harsh: true, do: func(w *trial) *page {
+		{id: "P-401", name: "registered at 10,000 addresses", status: http.StatusRequestEntityTooLarge, reason: "invalid_client_metadata", harsh: true, do: func(w *trial) *page {
 			return w.enrol(metadata(at(many...)))
 		}},
 		badMetadata("P-149", "with javascript after the sign-out", "invalid_client_metadata", map[string]any{"post_logout_redirect_uris": []string{"javascript:alert(1)"}}),

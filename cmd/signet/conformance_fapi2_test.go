@@ -35,8 +35,6 @@ const (
 	byCertificate = "mtls"
 )
 
-func withFAPI(text string) string { return variant{auth: byKey, bound: byKey}.config("")(text) }
-
 // config adds the plan's apps. folder is where their certificates are.
 func (v variant) config(folder string) func(string) string {
 	app := func(id, keys string) string {

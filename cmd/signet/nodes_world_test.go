@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
+	"math/rand/v2" //nolint:depguard // for load of chance, which is no secret
 	"net"
 	"net/http"
 	"net/http/cookiejar"

@@ -12,7 +12,7 @@ import (
 )
 
 // reasons say what AWS's error codes mean here, and what to do. %[1]s is the action, %[2]s the key.
-var reasons = map[string]string{
+var reasons = map[string]string{ //nolint:gosec // words of errors
 	"AccessDeniedException": "AWS KMS does not allow %[1]s with %[2]s: allow it to the role that Signet runs as, in its policy or the key's",
 	"NotFoundException":     "AWS KMS has no key %[2]s",
 	"DisabledException":     "AWS KMS key %[2]s is disabled: enable it, or name another",

@@ -179,7 +179,7 @@ func (a *Answer) wrap(key []byte) ([]byte, error) {
 		return nil, errors.New("certificate without an RSA key")
 	}
 	if a.Encryption.Wrap == rsa15 {
-		return rsa.EncryptPKCS1v15(rand.Reader, public, key)
+		return rsa.EncryptPKCS1v15(rand.Reader, public, key) //nolint:staticcheck // what must be refused
 	}
 	hashes := map[bool]crypto.Hash{true: crypto.SHA256, false: crypto.SHA1}
 	return rsa.EncryptOAEPWithOptions(rand.Reader, public, key, &rsa.OAEPOptions{

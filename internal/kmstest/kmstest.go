@@ -231,7 +231,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	json.NewEncoder(w).Encode(out)
+	json.NewEncoder(w).Encode(out) //nolint:errcheck // who has gone away is told nothing
 }
 
 type request struct {

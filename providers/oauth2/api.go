@@ -67,7 +67,7 @@ func unreachable(req *http.Request, err error) error {
 
 func decode(body []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
+	d.UseNumber() //nolint:staticcheck // what replaces it does the same
 	// The standard library's look at it is for what ours has no limit on: how deep it is nested.
 	if !utf8.Valid(body) || !stdjson.Valid(body) || d.Decode(into) != nil {
 		return providers.Refuse("malformed", "profile is not the JSON that it should be")

@@ -8,7 +8,7 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/rsa"
-	_ "crypto/sha1" // the digest of rsa-oaep-mgf1p, where it carries no security
+	_ "crypto/sha1" //nolint:gosec // the digest of rsa-oaep-mgf1p, where it carries no security
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 	"encoding/base64"

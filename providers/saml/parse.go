@@ -270,11 +270,11 @@ func escaped(raw []byte) (rune, int) {
 		if hex, ok := strings.CutPrefix(digits, "x"); ok {
 			digits, base = hex, 16
 		}
-		n, err := strconv.ParseUint(digits, base, 32)
-		if err != nil || !isCharacter(rune(n)) {
-			return 0, 0
+		n, err := strconv.ParseUint(digits, base, 31)
+		if r := rune(n); err == nil && isCharacter(r) { //nolint:gosec // of 31 bits
+			return r, end + 1
 		}
-		return rune(n), end + 1
+		return 0, 0
 	}
 	r, known := predefined[word]
 	if !known {

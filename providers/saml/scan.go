@@ -71,7 +71,7 @@ func printable(raw []byte) bool {
 // plainDeclaration tells whether an XML declaration says version 1.0, UTF-8 and nothing surprising.
 func plainDeclaration(s string) bool {
 	s = strings.ReplaceAll(s, "'", `"`)
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r < utf8.RuneSelf && isSpace(byte(r)) }), " ")
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r < utf8.RuneSelf && isSpace(byte(r)) }), " ") //nolint:gosec // of 7 bits
 	s = strings.TrimSuffix(s, ` standalone="yes"`)
 	s = strings.TrimSuffix(s, ` standalone="no"`)
 	version, encoding, named := strings.Cut(s, ` encoding=`)

@@ -7,7 +7,7 @@ import (
 
 // Amazon is the kind "amazon": Login with Amazon. Its documentation does not say that addresses are verified.
 func Amazon() providers.Kind {
-	return plain(oauth2.Config{
+	return plain(oauth2.Config{ //nolint:gosec // addresses
 		AuthorizationURL: "https://www.amazon.com/ap/oa",
 		TokenURL:         "https://api.amazon.com/auth/o2/token",
 		UserInfoURL:      "https://api.amazon.com/user/profile",

@@ -9,7 +9,7 @@ import (
 
 // Discord is the kind "discord". verified speaks of the address.
 func Discord() providers.Kind {
-	return plain(oauth2.Config{
+	return plain(oauth2.Config{ //nolint:gosec // addresses
 		AuthorizationURL: "https://discord.com/oauth2/authorize",
 		TokenURL:         "https://discord.com/api/v10/oauth2/token",
 		UserInfoURL:      "https://discord.com/api/v10/users/@me",

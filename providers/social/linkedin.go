@@ -8,7 +8,7 @@ import (
 // LinkedIn is the kind "linkedin". It calls itself OpenID Connect, but its ID tokens carry no nonce, so they
 // would prove nothing here; its userinfo endpoint is asked instead. It also fails over a code_verifier.
 func LinkedIn() providers.Kind {
-	return plain(oauth2.Config{
+	return plain(oauth2.Config{ //nolint:gosec // addresses
 		AuthorizationURL: "https://www.linkedin.com/oauth/v2/authorization",
 		TokenURL:         "https://www.linkedin.com/oauth/v2/accessToken",
 		UserInfoURL:      "https://api.linkedin.com/v2/userinfo",
