@@ -410,3 +410,21 @@ func TestIssuerMayHaveAPath(t *testing.T) {
 		t.Errorf("the app got %v", got)
 	}
 }
+
+// TestAFinishedLoginForgetsWhatWasAsked: its row stays for an hour, to tell its browser that it is over.
+func TestAFinishedLoginForgetsWhatWasAsked(t *testing.T) {
+	w := newWorld(t)
+	w.browser().signIn(webApp, "globex", "ann")
+	var data string
+	if err := w.db().QueryRow("SELECT data FROM logins").Scan(&data); err != nil {
+		t.Fatal(err)
+	}
+	for _, gone := range []string{callbackURI, "challenge", "nonce", "identity"} {
+		if strings.Contains(data, gone) {
+			t.Errorf("a finished login keeps %s: %s", gone, data)
+		}
+	}
+	if !strings.Contains(data, webApp) {
+		t.Errorf("a finished login knows no way back to its app: %s", data)
+	}
+}
