@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -92,14 +91,14 @@ func (b *Broker) finish(ctx context.Context, f Finish) error {
 // session makes the session of a finished login. Its secret is always new; its ID stays when the same
 // person signs in again in the same browser, so that apps see one session.
 func (b *Broker) session(l *Login, u User, v Visitor) (Session, string) {
-	secret, now := rand.Text()+rand.Text(), b.Now()
-	hash := sha256.Sum256([]byte(secret))
+	now := b.Now()
+	secret := NewSecret(now)
 	authTime := l.Identity.AuthTime
 	if authTime.IsZero() || authTime.After(now) {
 		authTime = now
 	}
 	s := Session{
-		ID: NewID(now), Hash: hash[:], User: u.ID, Provider: l.Provider, Subject: l.Identity.Subject, Upstream: l.Identity.Session,
+		ID: NewID(now), Hash: HashSecret(secret), User: u.ID, Provider: l.Provider, Subject: l.Identity.Subject, Upstream: l.Identity.Session,
 		Handle: cmp.Or(l.Identity.Handle, l.Identity.Subject), Memory: l.Identity.Memory,
 		AuthTime: authTime, AMR: l.Identity.AMR, ACR: l.Identity.ACR,
 		Created: now, Seen: now, Idle: now.Add(b.Sessions.Idle), Ends: now.Add(b.Sessions.Absolute),

@@ -2,20 +2,38 @@ package broker
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base32"
 	"encoding/binary"
 	"time"
 )
 
-// NewID returns a name for a row that is made now: 10 characters of the time, in milliseconds, and 130 bits that
-// nobody can guess, all of it letters and digits. Names that begin with the time go to the end of an index one after
-// the other, where random ones touch a page each: less to write, and nothing old to read.
-func NewID(now time.Time) string {
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], uint64(now.UnixMilli())<<14)
-	return timeText.EncodeToString(b[:])[:10] + rand.Text()
+// NewID returns a name for a row that is made now: the Stamp of the time and 130 bits that nobody can guess, all of
+// it letters and digits. Names that begin with the time go to the end of an index one after the other, where random
+// ones touch a page each: less to write, and nothing old to read.
+func NewID(now time.Time) string { return Stamp(now) + rand.Text() }
+
+// NewSecret returns what its owner finds a row by that is made now: an ID with 260 bits that nobody can guess. The
+// row keeps its HashSecret.
+func NewSecret(now time.Time) string { return NewID(now) + rand.Text() }
+
+// HashSecret returns what is kept of a secret: its Stamp, for the same reason as in NewID, and its SHA-256.
+func HashSecret(secret string) []byte {
+	sum := sha256.Sum256([]byte(secret))
+	return append([]byte(secret[:min(len(secret), stampSize)]), sum[:]...)
 }
 
-// timeText keeps the order of what it encodes, which the alphabet of rand.Text does not: there, digits stand for
+// stampSize is the length of a Stamp.
+const stampSize = 10
+
+// Stamp returns what the IDs and secrets begin with that are made at a time, in whole milliseconds: 10 characters
+// that sort as the time does.
+func Stamp(t time.Time) string {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(t.UnixMilli())<<14)
+	return stampText.EncodeToString(b[:])[:stampSize]
+}
+
+// stampText keeps the order of what it encodes, which the alphabet of rand.Text does not: there, digits stand for
 // more than letters.
-var timeText = base32.HexEncoding.WithPadding(base32.NoPadding)
+var stampText = base32.HexEncoding.WithPadding(base32.NoPadding)

@@ -74,7 +74,7 @@ func (l *Login) finished() *Login {
 
 // Artifact is what an app redeems once for its tokens. The app gets the secret, the store its hash.
 type Artifact struct {
-	Hash     []byte // SHA-256 of the secret
+	Hash     []byte // HashSecret of the secret
 	App      string
 	User     string
 	Session  string // Session.ID

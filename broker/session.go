@@ -5,7 +5,7 @@ import "time"
 // Session is a browser's standing sign-in.
 type Session struct {
 	ID       string // public: the sid of tokens, for apps without a sector
-	Hash     []byte // SHA-256 of the secret in the browser's cookie
+	Hash     []byte // HashSecret of what is in the browser's cookie
 	User     string
 	Provider string
 	Subject  string    // the provider's name of the person

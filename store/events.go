@@ -58,7 +58,7 @@ func OfType(t string) EventFilter { return func(q *eventQuery) { q.add("type =",
 // Since narrows events to those at or after a time.
 func Since(t time.Time) EventFilter { return func(q *eventQuery) { q.add("time >=", ms(t)) } }
 
-// Events returns at most limit events, the newest first.
+// Events returns at most limit events, the last first. There is no index for it: it reads as many as it takes.
 func (db *DB) Events(ctx context.Context, limit int, filters ...EventFilter) ([]broker.Event, error) {
 	q := eventQuery{where: []string{"TRUE"}}
 	for _, f := range filters {
@@ -66,7 +66,7 @@ func (db *DB) Events(ctx context.Context, limit int, filters ...EventFilter) ([]
 	}
 	q.args = append(q.args, int64(limit))
 	query := `SELECT id, time, type, reason, user_id, app, provider, session, login, addr, request_id, detail FROM events
-WHERE ` + strings.Join(q.where, " AND ") + ` ORDER BY time DESC, seq DESC LIMIT $` + strconv.Itoa(len(q.args))
+WHERE ` + strings.Join(q.where, " AND ") + ` ORDER BY seq DESC LIMIT $` + strconv.Itoa(len(q.args))
 	var list []broker.Event
 	if !storable(q.args) {
 		return nil, nil

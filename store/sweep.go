@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"github.com/signet-broker/signet/broker"
 )
 
 const (
@@ -20,10 +22,8 @@ func (db *DB) Sweep(ctx context.Context, now time.Time) error {
 		sql    string
 		before time.Time
 	}{
-		{`DELETE FROM logins WHERE id IN (SELECT id FROM logins WHERE expires <= $1 LIMIT $2)`, now},
 		{`DELETE FROM once WHERE (provider, id) IN (SELECT provider, id FROM once WHERE until <= $1 LIMIT $2)`, now.Add(-onceKept)},
 		{`DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE idle <= $1 LIMIT $2)`, now},
-		{`DELETE FROM artifacts WHERE hash IN (SELECT hash FROM artifacts WHERE expires <= $1 LIMIT $2)`, now.Add(-artifactsKept)},
 		{`DELETE FROM families WHERE id IN (SELECT id FROM families WHERE kept <= $1 LIMIT $2)`, now},
 		{`DELETE FROM logouts WHERE id IN (SELECT id FROM logouts WHERE expires <= $1 LIMIT $2)`, now},
 		{`DELETE FROM requests WHERE hash IN (SELECT hash FROM requests WHERE expires <= $1 LIMIT $2)`, now.Add(-requestsKept)},
@@ -36,14 +36,21 @@ func (db *DB) Sweep(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	return nil
+	// What every login writes, and what all live about as long, is found by when it was made: an index of when
+	// it ends would be one more to write.
+	made := broker.Stamp(now.Add(time.Millisecond - broker.LoginLifetime))
+	if err := db.sweep(ctx, `DELETE FROM logins WHERE id IN (SELECT id FROM logins WHERE expires <= $1 AND id < $3 LIMIT $2)`, ms(now), made); err != nil {
+		return err
+	}
+	spent := now.Add(-artifactsKept)
+	return db.sweep(ctx, `DELETE FROM artifacts WHERE hash IN (SELECT hash FROM artifacts WHERE expires <= $1 AND hash < $3 LIMIT $2)`, ms(spent), []byte(broker.Stamp(spent)))
 }
 
-func (db *DB) sweep(ctx context.Context, query string, before int64) error {
+func (db *DB) sweep(ctx context.Context, query string, before int64, more ...any) error {
 	for {
 		var n int64
 		err := db.engine.write(ctx, op{relaxed: true, again: true, steps: []step{{
-			sql: query, args: []any{before, int64(sweepStep)}, count: func(removed int64) { n = removed },
+			sql: query, args: append([]any{before, int64(sweepStep)}, more...), count: func(removed int64) { n = removed },
 		}}})
 		if err != nil || n < sweepStep {
 			return err

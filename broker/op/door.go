@@ -2,8 +2,6 @@ package op
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -51,14 +49,13 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, s broker.Session)
 		next, err := p.failure(ctx, app.ID, req, oauth("unmet_authentication_requirements", "the person did not sign in as asked for"))
 		return next, nil, err
 	}
-	secret := rand.Text() + rand.Text()
-	hash := sha256.Sum256([]byte(secret))
+	secret := broker.NewSecret(p.Now())
 	data, err := json.Marshal(code{req.RedirectURI, req.Challenge, req.Nonce, req.Scope, req.Resources, req.Key, authentication{s.AuthTime.Unix(), s.AMR, s.ACR}, req.Claims})
 	if err != nil {
 		return nil, nil, err
 	}
 	a := &broker.Artifact{
-		Hash: hash[:], App: app.ID, User: s.User, Session: s.ID, Provider: s.Provider, Data: data,
+		Hash: broker.HashSecret(secret), App: app.ID, User: s.User, Session: s.ID, Provider: s.Provider, Data: data,
 		Expires: p.Now().Add(app.Tokens.Code), Request: req.Pushed,
 	}
 	next, err := p.answer(ctx, app.ID, req, url.Values{"code": {secret}})

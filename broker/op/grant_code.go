@@ -44,8 +44,7 @@ func (g *CodeGrant) Authorize(ctx context.Context, app *broker.App, form url.Val
 			return token.Authorization{}, oauth("invalid_request", "%s must not be repeated", name)
 		}
 	}
-	sum := sha256.Sum256([]byte(form.Get("code")))
-	a, user, sessionAlive, err := g.Store.Artifact(ctx, sum[:])
+	a, user, sessionAlive, err := g.Store.Artifact(ctx, broker.HashSecret(form.Get("code")))
 	switch {
 	case errors.Is(err, broker.ErrNotFound):
 		return token.Authorization{}, badCode("%w", errUnknownCode)

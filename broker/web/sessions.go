@@ -1,7 +1,6 @@
 package web
 
 import (
-	"crypto/sha256"
 	"errors"
 	"net/http"
 	"time"
@@ -11,8 +10,8 @@ import (
 	"github.com/signet-broker/signet/broker"
 )
 
-// Sessions keeps browsers' sessions as rows, behind gorilla's Store. The cookie holds 256 random bits and
-// nothing else; the row is found by their SHA-256. A session's row is written by the core, in the same
+// Sessions keeps browsers' sessions as rows, behind gorilla's Store. The cookie holds the secret that
+// the row is found by, and nothing else. A session's row is written by the core, in the same
 // transaction as all that a login ends with, so Save writes only the cookie.
 type Sessions struct {
 	Store  broker.Store
@@ -45,8 +44,7 @@ func (s *Sessions) New(r *http.Request, name string) (*sessions.Session, error) 
 	if secret == "" {
 		return session, nil
 	}
-	hash := sha256.Sum256([]byte(secret))
-	row, user, err := s.Store.Session(r.Context(), hash[:])
+	row, user, err := s.Store.Session(r.Context(), broker.HashSecret(secret))
 	switch {
 	case errors.Is(err, broker.ErrNotFound):
 		return session, nil

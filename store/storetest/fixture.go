@@ -23,7 +23,7 @@ func Hash(secret string) []byte {
 // Login is a login that has come to a provider.
 func Login(now time.Time) broker.Login {
 	return broker.Login{
-		ID: rand.Text(), Version: 1, Stage: broker.AtProvider, Expires: now.Add(time.Hour), Browser: Hash(rand.Text()), Addr: "192.0.2.17",
+		ID: broker.NewID(now), Version: 1, Stage: broker.AtProvider, Expires: now.Add(time.Hour), Browser: Hash(rand.Text()), Addr: "192.0.2.17",
 		Door: "oidc", App: "web", Provider: "corp", State: []byte(rand.Text() + rand.Text()), Begun: now,
 		Request: json.RawMessage(`{"redirect_uri":"https://app.example.com/callback","scope":["openid","email"],"nonce":"` + rand.Text() + `","challenge":"` + rand.Text() + rand.Text() + `"}`),
 	}
@@ -40,11 +40,11 @@ func User(now time.Time) broker.User {
 // Finish is the end of a login of a user, who is added when isNew. login may be nil.
 func Finish(now time.Time, login *broker.Login, u broker.User, isNew bool) broker.Finish {
 	s := &broker.Session{
-		ID: rand.Text(), Hash: Hash(rand.Text()), User: u.ID, Provider: "corp", Subject: u.ID, Upstream: "idp-7", Handle: u.ID, AuthTime: now,
+		ID: rand.Text(), Hash: broker.HashSecret(broker.NewSecret(now)), User: u.ID, Provider: "corp", Subject: u.ID, Upstream: "idp-7", Handle: u.ID, AuthTime: now,
 		AMR: []string{"pwd", "otp"}, ACR: "high", Created: now, Seen: now, Idle: now.Add(12 * time.Hour), Ends: now.Add(168 * time.Hour),
 	}
 	a := &broker.Artifact{
-		Hash: Hash(s.ID), App: "web", User: u.ID, Session: s.ID, Provider: "corp", Expires: now.Add(time.Minute),
+		Hash: broker.HashSecret(broker.NewSecret(now)), App: "web", User: u.ID, Session: s.ID, Provider: "corp", Expires: now.Add(time.Minute),
 		Data: json.RawMessage(`{"redirect_uri":"https://app.example.com/callback","scope":["openid","email"],"nonce":"` + rand.Text() + `"}`),
 	}
 	f := broker.Finish{Login: login, Session: s, Artifact: a, Event: broker.Event{
