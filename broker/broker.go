@@ -79,6 +79,10 @@ type Store interface {
 	// meanwhile, the new link exists already, the user is gone, or the artifact's Request is over. ErrReplay: one of
 	// Once is known.
 	Finish(ctx context.Context, f Finish) error
+	// FinishKnown is Finish for a user who was not looked up: whom the session's provider and subject belong to, if as
+	// is exactly what is known of them. f names no user and ends no session. It returns the user. ErrNotFound: nobody
+	// such may sign in; nothing was written.
+	FinishKnown(ctx context.Context, f Finish, as Attributes) (User, error)
 	// Consents returns the scopes that a user has allowed an app.
 	Consents(ctx context.Context, user, app string) ([]string, error)
 	// Record keeps an event.

@@ -21,24 +21,39 @@ type resolved struct {
 	link    *Link // to add
 }
 
-// resolve finds or makes the user of a login's identity. A user is found by (provider, subject) and by
-// nothing else: an e-mail address never links accounts.
-func (b *Broker) resolve(ctx context.Context, l *Login) (resolved, error) {
+// describe makes of a login's identity what is to be known of its user.
+func (b *Broker) describe(ctx context.Context, l *Login) (Attributes, error) {
 	// Again, because a parked identity may have waited while the configuration changed.
 	p, app := b.Registry.Provider(l.Provider), b.Registry.App(l.App)
 	if p == nil || app == nil || !b.allowed(l, app, p.ID) {
-		return resolved{}, providers.Refuse("idp_disabled", "app %q may not use provider %q any more", l.App, l.Provider)
+		return nil, providers.Refuse("idp_disabled", "app %q may not use provider %q any more", l.App, l.Provider)
 	}
 	o, err := p.Open(ctx)
 	if err != nil {
-		return resolved{}, err
+		return nil, err
 	}
 	attrs, err := o.Mapping.Apply(ctx, l.Identity.Claims)
 	if err != nil {
+		return nil, err
+	}
+	return attrs, b.ownsDomain(p, attrs)
+}
+
+// resolve finds or makes the user of a login's identity.
+func (b *Broker) resolve(ctx context.Context, l *Login) (resolved, error) {
+	attrs, err := b.describe(ctx, l)
+	if err != nil {
 		return resolved{}, err
 	}
-	if err := b.ownsDomain(p, attrs); err != nil {
-		return resolved{}, err
+	return b.find(ctx, l, attrs)
+}
+
+// find finds or makes the user that attrs are of. A user is found by (provider, subject) and by nothing else: an
+// e-mail address never links accounts.
+func (b *Broker) find(ctx context.Context, l *Login, attrs Attributes) (resolved, error) {
+	p := b.Registry.Provider(l.Provider)
+	if p == nil { // it was there a moment ago
+		return resolved{}, providers.Refuse("idp_disabled", "provider %q is gone", l.Provider)
 	}
 	u, err := b.Store.UserByLink(ctx, p.ID, l.Identity.Subject)
 	switch {

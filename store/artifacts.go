@@ -44,14 +44,19 @@ FROM artifacts a JOIN users u ON u.id = a.user_id LEFT JOIN sessions s ON s.id =
 	return a, u, alive != 0, err
 }
 
-// addArtifact adds an artifact of a user who may sign in, or gives it to the device that waits for it.
+// addArtifact adds an artifact of a user who may sign in, or gives it to the device that waits for it. Without a
+// User it is of whom its session is of.
 func (db *DB) addArtifact(a broker.Artifact) step {
 	if a.Device {
 		return db.allowDevice(a)
 	}
+	who := `u.id = $3`
+	if a.User == "" {
+		who = `$3 = '' AND u.id = (SELECT s.user_id FROM sessions s WHERE s.id = $4)`
+	}
 	return step{
 		sql: `INSERT INTO artifacts (hash, app, user_id, epoch, session, provider, data, expires, family)
-SELECT $1, $2, u.id, u.epoch, $4, $5, $6, $7, $8 FROM users u WHERE u.id = $3 AND u.disabled = 0 ON CONFLICT DO NOTHING`,
+SELECT $1, $2, u.id, u.epoch, $4, $5, $6, $7, $8 FROM users u WHERE ` + who + ` AND u.disabled = 0 ON CONFLICT DO NOTHING`,
 		args: []any{a.Hash, a.App, a.User, a.Session, a.Provider, string(a.Data), ms(a.Expires), a.Family},
 		none: broker.ErrConflict,
 	}

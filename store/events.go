@@ -21,6 +21,15 @@ func (db *DB) Record(ctx context.Context, e broker.Event) error {
 // record keeps an event in the transaction of what it tells of.
 func (db *DB) record(e broker.Event) step { return step{sql: addEvent, args: db.eventArgs(e)} }
 
+// recordSession is record for an event of a session of this very operation, whose user is the event's.
+func (db *DB) recordSession(e broker.Event) step {
+	return step{
+		sql: `INSERT INTO events (id, time, type, reason, user_id, app, provider, session, login, addr, request_id, detail)
+SELECT $1, $2, $3, $4, $5 || s.user_id, $6, $7, $8, $9, $10, $11, $12 FROM sessions s WHERE s.id = $8`,
+		args: db.eventArgs(e),
+	}
+}
+
 func (db *DB) eventArgs(e broker.Event) []any {
 	if e.ID == "" {
 		e.ID = rand.Text()

@@ -46,6 +46,49 @@ func (db *DB) Finish(ctx context.Context, f broker.Finish) error {
 	return err
 }
 
+// FinishKnown implements broker.Store.
+func (db *DB) FinishKnown(ctx context.Context, f broker.Finish, as broker.Attributes) (u broker.User, err error) {
+	known, err := attributesJSON(broker.User{Attributes: as})
+	if err != nil {
+		return u, err
+	}
+	find := step{
+		sql: `SELECT u.id, u.created, u.updated FROM links l JOIN users u ON u.id = l.user_id
+WHERE l.provider = $1 AND l.subject = $2 AND u.attributes = $3 AND u.disabled = 0`,
+		args: []any{f.Session.Provider, f.Session.Subject, known},
+		none: broker.ErrNotFound,
+		row: func(r row) error {
+			var created, updated int64
+			err := r.Scan(&u.ID, &created, &updated)
+			u.Attributes, u.Created, u.Updated = as, at(created), at(updated)
+			return err
+		},
+	}
+	if !storable(find.args) {
+		return u, broker.ErrNotFound
+	}
+	login, err := db.finishLogin(f)
+	if err != nil {
+		return u, err
+	}
+	steps := append([]step{find}, login...)
+	steps = append(steps, addSession(*f.Session, false))
+	if f.Artifact != nil {
+		steps = append(steps, answer(f.Artifact.Request)...)
+		steps = append(steps, db.addArtifact(*f.Artifact))
+	}
+	db.logins.take(f.Login.ID)
+	if err := db.engine.write(ctx, op{steps: append(steps, db.recordSession(f.Event))}); err != nil {
+		return broker.User{}, err
+	}
+	if f.Artifact != nil {
+		a := *f.Artifact
+		a.User = u.ID
+		db.artifacts.put(string(a.Hash), madeArtifact{a, u})
+	}
+	return u, nil
+}
+
 // finishLogin is what must hold for a login to finish at all.
 func (db *DB) finishLogin(f broker.Finish) ([]step, error) {
 	steps := make([]step, 0, 8)

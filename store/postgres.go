@@ -150,12 +150,15 @@ func (d *postgresDB) write(ctx context.Context, o op) error {
 // guarded makes a statement fail that touches no row, if the operation is to fail then: by a division by
 // zero, which every server of this protocol knows.
 func guarded(s step) string {
-	key := guardKey{s.sql, s.none != nil}
+	key := guardKey{s.sql, s.none != nil, s.row != nil}
 	if sql, ok := guards.Load(key); ok {
 		return sql.(string)
 	}
 	sql := strings.Replace(s.sql, share, "FOR SHARE", 1)
-	if s.none != nil {
+	switch {
+	case s.none != nil && s.row != nil:
+		sql = `WITH found AS (` + sql + `) SELECT found.* FROM (SELECT 1 / COUNT(*) AS one FROM found) counted LEFT JOIN found ON counted.one >= 0`
+	case s.none != nil:
 		sql = `WITH touched AS (` + sql + ` RETURNING 1) SELECT 1 / COUNT(*) FROM touched`
 	}
 	guards.Store(key, sql)
@@ -168,6 +171,7 @@ var guards sync.Map
 type guardKey struct {
 	sql  string
 	must bool
+	rows bool
 }
 
 // share stands where a row that is read must stay as it is until the operation is written. SQLite, which
@@ -177,11 +181,16 @@ const share = "/* share */"
 const divisionByZero = "22012"
 
 func result(results pgx.BatchResults, s step) error {
+	err := read(results, s)
+	if s.none != nil && code(err) == divisionByZero {
+		return s.none
+	}
+	return err
+}
+
+func read(results pgx.BatchResults, s step) error {
 	if s.row == nil {
 		tag, err := results.Exec()
-		if s.none != nil && code(err) == divisionByZero {
-			return s.none
-		}
 		if err == nil && s.count != nil {
 			s.count(tag.RowsAffected())
 		}

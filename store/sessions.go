@@ -66,7 +66,8 @@ func revokeOf(session string) step {
 	return step{sql: `UPDATE families SET revoked = 1 WHERE session = $1 AND offline = 0 AND revoked = 0`, args: []any{session}}
 }
 
-// addSession adds a session of a user who may sign in; again is a session of the same ID that it replaces.
+// addSession adds a session of a user who may sign in; again is a session of the same ID that it replaces. Without
+// a User it is of whom its provider and subject belong to.
 func addSession(s broker.Session, again bool) step {
 	conflict := `ON CONFLICT DO NOTHING`
 	if again {
@@ -74,9 +75,13 @@ func addSession(s broker.Session, again bool) step {
 upstream = excluded.upstream, handle = excluded.handle, memory = excluded.memory, auth_time = excluded.auth_time, amr = excluded.amr, acr = excluded.acr, created = excluded.created,
 seen = excluded.seen, idle = excluded.idle, ends = excluded.ends WHERE sessions.user_id = excluded.user_id`
 	}
+	who := `u.id = $3`
+	if s.User == "" {
+		who = `$3 = '' AND u.id = (SELECT l.user_id FROM links l WHERE l.provider = $4 AND l.subject = $5)`
+	}
 	return step{
 		sql: `INSERT INTO sessions (id, hash, user_id, epoch, provider, subject, upstream, handle, memory, auth_time, amr, acr, created, seen, idle, ends)
-SELECT $1, $2, u.id, u.epoch, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 FROM users u WHERE u.id = $3 AND u.disabled = 0 ` + conflict,
+SELECT $1, $2, u.id, u.epoch, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 FROM users u WHERE ` + who + ` AND u.disabled = 0 ` + conflict,
 		args: []any{
 			s.ID, s.Hash, s.User, s.Provider, s.Subject, indexed(s.Upstream), indexed(s.Handle), memory(s.Memory),
 			ms(s.AuthTime), list(s.AMR), s.ACR, ms(s.Created), ms(s.Seen), ms(s.Idle), ms(s.Ends),

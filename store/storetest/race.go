@@ -80,6 +80,7 @@ func contests(run string) []contest {
 	person := func(now time.Time, i int) broker.Finish {
 		f := Finish(now, nil, User(now), true)
 		f.User.ID = name("user", i)
+		f.User.Attributes["email"] = f.User.ID + "@example.com"
 		f.Link.User, f.Link.Subject, f.Session.User, f.Artifact.User = f.User.ID, f.User.ID, f.User.ID, f.User.ID
 		f.Artifact.Hash, f.Artifact.Expires = Hash(name("code", i)), now.Add(time.Hour)
 		return f
@@ -129,6 +130,16 @@ func contests(run string) []contest {
 			l := login(i, now)
 			l.ID = name("finishing", i)
 			return db.Finish(ctx, Finish(now, &l, User(now), true))
+		}, broker.ErrConflict},
+		{"Finish of a login of somebody known", func(ctx context.Context, db *store.DB, now time.Time, i int) error {
+			l := login(i, now)
+			l.ID = name("known", i)
+			return db.CreateLogin(ctx, l)
+		}, func(ctx context.Context, db *store.DB, now time.Time, i int) error {
+			l, u := login(i, now), person(now, i).User
+			l.ID = name("known", i)
+			_, err := db.FinishKnown(ctx, known(now, &l, *u), u.Attributes)
+			return err
 		}, broker.ErrConflict},
 		{"Finish of a first login", nothing, func(ctx context.Context, db *store.DB, now time.Time, i int) error {
 			f := Finish(now, nil, User(now), true)

@@ -43,6 +43,8 @@ func Run(t *testing.T, fresh func(t testing.TB) string) {
 		{"nothing outlives a session that ends meanwhile", testEndRaces},
 		{"finish writes everything", testFinish},
 		{"finish writes nothing when something stands against it", testFinishRefused},
+		{"finish finds whom nothing has changed of", testFinishKnown},
+		{"finish writes nothing for anybody else", testFinishKnownRefused},
 		{"signing in again keeps the session's name", testFinishAgain},
 		{"an artifact is good once", testRedeem},
 		{"what is read from memory is judged by the database", testRecent},
