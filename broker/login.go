@@ -38,6 +38,7 @@ type Login struct {
 	Door    string          `json:"door"`
 	App     string          `json:"app"`
 	Request json.RawMessage `json:"request"` // the door's memory of what the app asked for
+	Asked   any             `json:"-"`       // what Request was made of, while it is remembered; nil: read Request. Nobody changes it
 
 	Only         []string      `json:"only,omitempty"` // narrows the app's providers by a hint of the app
 	LoginHint    string        `json:"login_hint,omitempty"`
@@ -80,6 +81,7 @@ type Artifact struct {
 	Session  string // Session.ID
 	Provider string
 	Data     json.RawMessage // the door's
+	Made     any             // what Data was made of, while it is remembered; nil: read Data. Nobody changes it
 	Expires  time.Time
 	Family   string // what it was redeemed for; "" while it is good
 	Request  []byte // Request.Hash of what it answers, which is over with it; nil: none

@@ -31,6 +31,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	if login.Request, err = json.Marshal(req); err != nil {
 		return err
 	}
+	login.Asked = req
 	visitor, err := p.Site.Visitor(r)
 	if err != nil {
 		return err

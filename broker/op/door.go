@@ -34,11 +34,23 @@ type authentication struct {
 	ACR  string   `json:"acr,omitempty"`
 }
 
-// Finish makes the authorization code.
-func (p *Provider) Finish(ctx context.Context, l broker.Login, s broker.Session) (providers.Next, *broker.Artifact, error) {
+// requestOf is what the app of a login has asked for.
+func requestOf(l broker.Login) (request, error) {
+	if req, ok := l.Asked.(request); ok {
+		return req, nil
+	}
 	var req request
 	if err := json.Unmarshal(l.Request, &req); err != nil {
-		return nil, nil, fmt.Errorf("login %s: %w", l.ID, err)
+		return req, fmt.Errorf("login %s: %w", l.ID, err)
+	}
+	return req, nil
+}
+
+// Finish makes the authorization code.
+func (p *Provider) Finish(ctx context.Context, l broker.Login, s broker.Session) (providers.Next, *broker.Artifact, error) {
+	req, err := requestOf(l)
+	if err != nil {
+		return nil, nil, err
 	}
 	app := p.Registry.App(l.App)
 	if app == nil {
@@ -50,12 +62,13 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, s broker.Session)
 		return next, nil, err
 	}
 	secret := broker.NewSecret(p.Now())
-	data, err := json.Marshal(code{req.RedirectURI, req.Challenge, req.Nonce, req.Scope, req.Resources, req.Key, authentication{s.AuthTime.Unix(), s.AMR, s.ACR}, req.Claims})
+	made := code{req.RedirectURI, req.Challenge, req.Nonce, req.Scope, req.Resources, req.Key, authentication{s.AuthTime.Unix(), s.AMR, s.ACR}, req.Claims}
+	data, err := json.Marshal(made)
 	if err != nil {
 		return nil, nil, err
 	}
 	a := &broker.Artifact{
-		Hash: broker.HashSecret(secret), App: app.ID, User: s.User, Session: s.ID, Provider: s.Provider, Data: data,
+		Hash: broker.HashSecret(secret), App: app.ID, User: s.User, Session: s.ID, Provider: s.Provider, Data: data, Made: made,
 		Expires: p.Now().Add(app.Tokens.Code), Request: req.Pushed,
 	}
 	next, err := p.answer(ctx, app.ID, req, url.Values{"code": {secret}})
@@ -64,9 +77,9 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, s broker.Session)
 
 // Fail tells the app why there is no code.
 func (p *Provider) Fail(ctx context.Context, l broker.Login, reason *broker.Error) (providers.Next, error) {
-	var req request
-	if err := json.Unmarshal(l.Request, &req); err != nil {
-		return nil, fmt.Errorf("login %s: %w", l.ID, err)
+	req, err := requestOf(l)
+	if err != nil {
+		return nil, err
 	}
 	e := oauth("server_error", "")
 	switch reason.Reason {

@@ -55,9 +55,11 @@ func (g *CodeGrant) Authorize(ctx context.Context, app *broker.App, form url.Val
 	case a.Family != "":
 		return token.Authorization{}, g.replayed(ctx, app, a)
 	}
-	var c code
-	if err := json.Unmarshal(a.Data, &c); err != nil {
-		return token.Authorization{}, fmt.Errorf("code: %w", err)
+	c, ok := a.Made.(code)
+	if !ok {
+		if err := json.Unmarshal(a.Data, &c); err != nil {
+			return token.Authorization{}, fmt.Errorf("code: %w", err)
+		}
 	}
 	switch {
 	case !g.Now().Before(a.Expires):

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -103,7 +104,7 @@ func (s *Site) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	info := RequestInfo(r.Context())
 	info.Reason, info.Err = e.Reason, err
 	info.Provider = cmp.Or(info.Provider, e.Provider)
-	pageHeaders(w.Header())
+	maps.Copy(w.Header(), forPages)
 	f := templates.Failure{Status: status(e), Reason: e.Reason, Wait: e.RetryAfter}
 	if info.Logout && f.Status == http.StatusBadRequest {
 		f.Reason = logoutReason(e.Reason)

@@ -96,7 +96,10 @@ func (s *Site) misdirected(r *http.Request) error {
 }
 
 func sameHost(got, want, scheme string) bool {
-	port := map[string]string{"https": ":443", "http": ":80"}[scheme]
+	port := ":80"
+	if scheme == "https" {
+		port = ":443"
+	}
 	return strings.EqualFold(strings.TrimSuffix(got, port), strings.TrimSuffix(want, port))
 }
 

@@ -9,6 +9,7 @@ package web
 
 import (
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -43,7 +44,7 @@ type Handler func(w http.ResponseWriter, r *http.Request) error
 // issuer's path.
 func (s *Site) Page(pattern string, h Handler) {
 	s.mux.HandleFunc(s.pattern(pattern), func(w http.ResponseWriter, r *http.Request) {
-		pageHeaders(w.Header())
+		maps.Copy(w.Header(), forPages)
 		if err := h(w, r); err != nil {
 			s.Fail(w, r, err)
 		}
@@ -62,7 +63,7 @@ func (s *Site) API(pattern string, h http.HandlerFunc) {
 		s.mux.HandleFunc(s.pattern("OPTIONS "+path), preflight)
 	}
 	s.mux.HandleFunc(s.pattern(pattern), func(w http.ResponseWriter, r *http.Request) {
-		apiHeaders(w.Header())
+		maps.Copy(w.Header(), forPrograms)
 		h(w, r)
 	})
 }
@@ -88,27 +89,28 @@ func (s *Site) URL(path string) string { return strings.TrimSuffix(s.Issuer.Stri
 // secure tells whether browsers reach us by TLS.
 func (s *Site) secure() bool { return s.Issuer.Scheme == "https" }
 
-// pageHeaders are those of everything that a browser shows. There is no form-action: Chromium would block
-// the redirects that follow our forms.
-func pageHeaders(h http.Header) {
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; base-uri 'none'; frame-ancestors 'none'")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cache-Control", "no-store")
-}
-
-func apiHeaders(h http.Header) {
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, DPoP-Nonce")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
-}
+// What all answers of a sort have in their header: canonical names, and values that they share.
+var (
+	// There is no form-action: Chromium would block the redirects that follow our forms.
+	forPages = http.Header{
+		"Content-Security-Policy":    {"default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; base-uri 'none'; frame-ancestors 'none'"},
+		"X-Frame-Options":            {"DENY"},
+		"X-Content-Type-Options":     {"nosniff"},
+		"Referrer-Policy":            {"no-referrer"},
+		"Cross-Origin-Opener-Policy": {"same-origin"},
+		"Cache-Control":              {"no-store"},
+	}
+	forPrograms = http.Header{
+		"Access-Control-Allow-Origin":   {"*"},
+		"Access-Control-Expose-Headers": {"WWW-Authenticate, DPoP-Nonce"},
+		"X-Content-Type-Options":        {"nosniff"},
+		"Cache-Control":                 {"no-store"},
+	}
+)
 
 // preflight answers a browser app that asks whether it may send its credentials (Fetch §3.2.2).
 func preflight(w http.ResponseWriter, _ *http.Request) {
-	apiHeaders(w.Header())
+	maps.Copy(w.Header(), forPrograms)
 	w.Header().Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
 	w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, DPoP")
 	w.Header().Set("Access-Control-Max-Age", "3600")

@@ -30,6 +30,9 @@ func (s *Site) Visitor(r *http.Request) (broker.Visitor, error) {
 		sum := sha256.Sum256([]byte(secret))
 		v.Browser = sum[:]
 	}
+	if cookie(r, s.cookieName("session")) == "" {
+		return v, nil
+	}
 	session, err := s.Sessions.Get(r, s.cookieName("session"))
 	if err != nil {
 		return v, err
