@@ -45,6 +45,9 @@ type Store interface {
 	CreateLogin(ctx context.Context, l Login) error
 	// Login returns a login as it is now, whichever node has changed it.
 	Login(ctx context.Context, id string) (Login, error)
+	// RecentLogin returns a login as it was created by this process, if that is remembered and no change of it was made
+	// here. It may have been changed elsewhere, which UpdateLogin and Finish notice.
+	RecentLogin(id string) (Login, bool)
 	// UpdateLogin replaces a login whose Version is still l.Version and remembers every one of once for
 	// l.Provider, in one transaction. ErrConflict: the login has changed. ErrReplay: one of once is known;
 	// nothing was written. May be lost with the machine's power unless once names something.

@@ -82,7 +82,7 @@ func (b *Broker) begin(ctx context.Context, l *Login, p *Provider) (providers.Ne
 		return nil, failedAt(p.ID, err)
 	}
 	forget(l)
-	l.Stage, l.Provider, l.Begun = AtProvider, p.ID, b.Now()
+	l.Stage, l.Provider, l.Begun, l.Attempt = AtProvider, p.ID, b.Now(), l.Attempt+1
 	a := attempt(l)
 	next, err := o.Upstream.Begin(ctx, &a)
 	if err != nil {
@@ -107,7 +107,7 @@ func forget(l *Login) {
 
 func attempt(l *Login) providers.Attempt {
 	return providers.Attempt{
-		ID: l.ID, State: l.State, LoginHint: l.LoginHint, SelectUser: l.SelectUser, ACR: l.ACR, Locales: l.Locales, Begun: l.Begun,
+		ID: l.attemptName(), State: l.State, LoginHint: l.LoginHint, SelectUser: l.SelectUser, ACR: l.ACR, Locales: l.Locales, Begun: l.Begun,
 		ForceLogin: l.ForceLogin || l.HasMaxAge && l.MaxAge == 0, MaxAge: l.MaxAge,
 	}
 }
@@ -284,24 +284,24 @@ func (b *Broker) abandon(ctx context.Context, l *Login, v Visitor, reason *Error
 	return Turn{App: l.App, Next: next}, nil
 }
 
-// Receive takes what a provider's upstream sent by way of a browser. id is the login that it names, "" when it
-// names none; nothing is believed because of it.
+// Receive takes what a provider's upstream sent by way of a browser. name is that of the attempt that it answers, ""
+// when it names none; nothing is believed because of it.
 //
 // A reply that came with the cookie of the browser that started the login finishes it at once. One that
 // came without any (a cross-site POST carries no Lax cookie) is verified and parked: the browser is sent to
 // the login's own page, where the cookie must show up together with the receipt of this very reply.
-func (b *Broker) Receive(ctx context.Context, provider, id string, v Visitor, r providers.Reply) (Turn, error) {
+func (b *Broker) Receive(ctx context.Context, provider, name string, v Visitor, r providers.Reply) (Turn, error) {
 	p := b.Registry.Provider(provider)
 	if p == nil {
 		return Turn{}, b.Refused(ctx, provider, v, providers.Refuse("idp_disabled", "no provider %.64q", provider))
 	}
-	l, err := b.Store.Login(ctx, id)
+	l, number, err := b.answered(ctx, name)
 	if errors.Is(err, ErrNotFound) {
-		return b.unsolicited(ctx, p, id, v, r)
+		return b.unsolicited(ctx, p, name, v, r)
 	} else if err != nil {
 		return Turn{}, err
 	}
-	if err := b.expects(&l, p, v, r); err != nil {
+	if err := b.expects(&l, number, p, v, r); err != nil {
 		return Turn{}, b.refused(ctx, &l, v, err)
 	}
 	o, err := p.Open(ctx)
@@ -325,8 +325,19 @@ func (b *Broker) Receive(ctx context.Context, provider, id string, v Visitor, r 
 	return b.park(ctx, &l, v, done.Once)
 }
 
+// answered returns the login whose attempt has this name. The one that this process remembers will do for the attempt
+// that it began: if the login has gone on elsewhere since, then nothing can be written of it any more.
+func (b *Broker) answered(ctx context.Context, name string) (l Login, number int, err error) {
+	id, number := ReadAttempt(name)
+	if l, ok := b.Store.RecentLogin(id); ok && l.Stage == AtProvider && l.Attempt == number {
+		return l, number, nil
+	}
+	l, err = b.Store.Login(ctx, id)
+	return l, number, err
+}
+
 // expects refuses a reply that this login is not waiting for.
-func (b *Broker) expects(l *Login, p *Provider, v Visitor, r providers.Reply) error {
+func (b *Broker) expects(l *Login, number int, p *Provider, v Visitor, r providers.Reply) error {
 	app := b.Registry.App(l.App)
 	switch {
 	case l.Provider != p.ID:
@@ -337,6 +348,8 @@ func (b *Broker) expects(l *Login, p *Provider, v Visitor, r providers.Reply) er
 		return providers.Refuse("state_mismatch", "login %s belongs to another browser", l.ID)
 	case l.Stage != AtProvider:
 		return providers.Refuse("replay", "login %s waits for nothing (stage %d)", l.ID, l.Stage)
+	case max(l.Attempt, 1) != number:
+		return providers.Refuse("replay", "attempt %d of login %s, which is at its attempt %d", number, l.ID, l.Attempt)
 	case b.Now().Sub(l.Begun) > AttemptLifetime:
 		return providers.Refuse("request_expired", "begun at %s", l.Begun.Format(time.RFC3339))
 	case app == nil || !b.allowed(l, app, p.ID):
@@ -353,7 +366,11 @@ func (b *Broker) refusedFor(ctx context.Context, l *Login, v Visitor, err error)
 	if v.owns(l) {
 		provider := l.Provider
 		forget(l)
-		if uerr := b.Store.UpdateLogin(ctx, *l, nil); uerr != nil && !errors.Is(uerr, ErrConflict) && !errors.Is(uerr, ErrNotFound) {
+		uerr := b.Store.UpdateLogin(ctx, *l, nil)
+		switch {
+		case errors.Is(uerr, ErrConflict):
+			err = providers.Refuse("replay", "login %s has gone on meanwhile, and then: %w", l.ID, err)
+		case uerr != nil && !errors.Is(uerr, ErrNotFound):
 			return uerr
 		}
 		l.Provider = provider

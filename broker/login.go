@@ -2,6 +2,8 @@ package broker
 
 import (
 	"encoding/json"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/signet-broker/signet/providers"
@@ -54,6 +56,7 @@ type Login struct {
 
 	Provider string              `json:"provider,omitempty"` // the chosen one
 	State    []byte              `json:"state,omitempty"`    // its memory of the attempt
+	Attempt  int                 `json:"attempt,omitempty"`  // counts the attempts
 	Begun    time.Time           `json:"begun,omitzero"`     // zero: no attempt is under way
 	Identity *providers.Identity `json:"identity,omitempty"` // parked until the right browser comes
 	Receipt  []byte              `json:"receipt,omitempty"`  // SHA-256 of what the browser that brought it was given
@@ -71,6 +74,28 @@ func (l *Login) finished() *Login {
 		ID: l.ID, Version: l.Version, Stage: Finished, Expires: l.Expires, Browser: l.Browser, Addr: l.Addr,
 		Door: l.Door, App: l.App, Provider: l.Provider, Locales: l.Locales,
 	}
+}
+
+// attemptName is what goes out as the name of a login's attempt: the login's ID for the first, and for the others with
+// their number.
+func (l *Login) attemptName() string {
+	if l.Attempt <= 1 {
+		return l.ID
+	}
+	return l.ID + "." + strconv.Itoa(l.Attempt)
+}
+
+// ReadAttempt undoes attemptName. A name that is none of ours gives an ID that no login has.
+func ReadAttempt(name string) (login string, number int) {
+	id, digits, more := strings.Cut(name, ".")
+	if !more {
+		return name, 1
+	}
+	n, err := strconv.Atoi(digits)
+	if err != nil || n < 2 || strconv.Itoa(n) != digits {
+		return name, 1
+	}
+	return id, n
 }
 
 // Artifact is what an app redeems once for its tokens. The app gets the secret, the store its hash.

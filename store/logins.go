@@ -21,18 +21,20 @@ func (db *DB) CreateLogin(ctx context.Context, l broker.Login) error {
 		args: []any{l.ID, l.Version, ms(l.Expires), data},
 		none: broker.ErrConflict,
 	}}})
-	if err == nil && !db.shared {
+	if err == nil {
 		db.logins.put(l.ID, l)
 	}
 	return err
 }
 
-// Login implements broker.Store. Where there are other nodes it is always read: a person's next request comes to
-// any of them, and one that finds the login as it was made here would refuse what was begun at another since.
+// RecentLogin implements broker.Store.
+func (db *DB) RecentLogin(id string) (broker.Login, bool) {
+	l, ok := db.logins.get(id)
+	return l, ok && ms(l.Expires) > db.now()
+}
+
+// Login implements broker.Store.
 func (db *DB) Login(ctx context.Context, id string) (l broker.Login, err error) {
-	if l, ok := db.logins.get(id); ok && ms(l.Expires) > db.now() {
-		return l, nil
-	}
 	var data string
 	var version int64
 	err = db.one(ctx, `SELECT version, data FROM logins WHERE id = $1 AND expires > $2`, []any{id, db.now()}, &version, &data)

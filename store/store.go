@@ -35,10 +35,9 @@ type DB struct {
 	Now func() time.Time
 
 	engine     engine
-	notified   string               // the apps that want to be told of ended sessions, as quoted makes it
-	registered bool                 // there may be registered apps beside them
-	shared     bool                 // other nodes may write to it
-	logins     recent[broker.Login] // of a database that is not shared
+	notified   string // the apps that want to be told of ended sessions, as quoted makes it
+	registered bool   // there may be registered apps beside them
+	logins     recent[broker.Login]
 	artifacts  recent[madeArtifact]
 }
 
@@ -61,20 +60,18 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 	scheme, rest, _ := strings.Cut(dsn, ":")
 	var e engine
 	var err error
-	shared := false
 	switch scheme {
 	case "sqlite":
 		e, err = openSQLite(ctx, rest)
 	case "postgres", "postgresql":
 		e, err = openPostgres(ctx, dsn)
-		shared = true
 	default:
 		return nil, errors.New("the database is neither sqlite:path nor postgres://…")
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &DB{Now: time.Now, engine: e, shared: shared}, nil
+	return &DB{Now: time.Now, engine: e}, nil
 }
 
 // Close waits for the writes under way and closes the database.

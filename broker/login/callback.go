@@ -47,7 +47,7 @@ func (p *Pages) receive(w http.ResponseWriter, r *http.Request, name, missing st
 	if err != nil {
 		return p.Broker.Refused(r.Context(), provider, v, err)
 	}
-	info.Login = id
+	info.Login, _ = broker.ReadAttempt(id)
 	t, err := p.Broker.Receive(r.Context(), provider, id, v, p.reply(r, v, values))
 	if err != nil {
 		return err

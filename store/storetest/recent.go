@@ -46,14 +46,37 @@ func testRecent(t *testing.T, b *bench) {
 
 	l := Login(b.now())
 	want(t, "CreateLogin", node.CreateLogin(ctx, l), nil)
-	if b.sqlite() { // one node has the file, and the login as it was made
-		b.db = node
+	if _, ok := b.db.RecentLogin(l.ID); ok {
+		t.Fatal("a node remembers what another has made")
 	}
 	want(t, "UpdateLogin", b.db.UpdateLogin(ctx, l, nil), nil)
+	made, ok := node.RecentLogin(l.ID)
+	same(t, "whether the login is remembered", ok, true)
+	same(t, "RecentLogin", made, l)
 	if now, err := node.Login(ctx, l.ID); err != nil || now.Version != 2 {
 		t.Fatalf("Login = %+v, %v, want it as it is now", now, err)
 	}
-	want(t, "UpdateLogin as it was", node.UpdateLogin(ctx, l, nil), broker.ErrConflict)
+	want(t, "UpdateLogin as it was", node.UpdateLogin(ctx, made, nil), broker.ErrConflict)
+	forgotten := func(what, id string) {
+		t.Helper()
+		if l, ok := node.RecentLogin(id); ok {
+			t.Errorf("RecentLogin after %s = %+v, want nothing", what, l)
+		}
+	}
+	forgotten("UpdateLogin", l.ID)
+	for what, end := range map[string]func(l broker.Login) error{
+		"Finish": func(l broker.Login) error { return node.Finish(ctx, Finish(b.now(), &l, User(b.now()), true)) },
+		"FinishKnown": func(l broker.Login) error {
+			_, err := node.FinishKnown(ctx, known(b.now(), &l, *f.User), f.User.Attributes)
+			return err
+		},
+		"its end": func(broker.Login) error { b.advance(time.Hour); return nil },
+	} {
+		l := Login(b.now())
+		want(t, "CreateLogin", node.CreateLogin(ctx, l), nil)
+		want(t, what, end(l), nil)
+		forgotten(what, l.ID)
+	}
 	b.advance(time.Hour)
 	_, err = node.Login(ctx, l.ID)
 	want(t, "Login, expired", err, broker.ErrNotFound)
