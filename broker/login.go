@@ -40,7 +40,7 @@ type Login struct {
 	Door    string          `json:"door"`
 	App     string          `json:"app"`
 	Request json.RawMessage `json:"request"` // the door's memory of what the app asked for
-	Asked   any             `json:"-"`       // what Request was made of, while it is remembered; nil: read Request. Nobody changes it
+	Asked   any             `json:"-"`       // what Request is made of when it is stored; nil: read Request. Nobody changes it
 
 	Only         []string      `json:"only,omitempty"` // narrows the app's providers by a hint of the app
 	LoginHint    string        `json:"login_hint,omitempty"`

@@ -96,6 +96,13 @@ func loginJSON(l broker.Login) (string, error) {
 		identity.AuthTime = whole(identity.AuthTime)
 		l.Identity = &identity
 	}
-	b, err := json.Marshal(l)
+	var row any = l
+	if l.Asked != nil {
+		row = struct {
+			broker.Login
+			Request any `json:"request"`
+		}{l, l.Asked}
+	}
+	b, err := json.Marshal(row)
 	return string(b), err
 }

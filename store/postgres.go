@@ -26,15 +26,16 @@ const (
 	durableConns, relaxedConns = 18, 4
 
 	connectTimeout = 5 * time.Second
-	// statementTimeout ends an operation on a server that has stopped answering.
-	statementTimeout = 10 * time.Second
-	idleConnection   = 5 * time.Minute
+	idleConnection = 5 * time.Minute
 	// maxSilence is how long a connection may wait before the server is asked whether it is still there: a
 	// firewall in between may have forgotten it.
 	maxSilence = 30 * time.Second
 	// attempts bounds how often an operation is tried that another one stood in the way of.
 	attempts = 5
 )
+
+// statementTimeout ends an operation on a server that has stopped answering. A test has less time.
+var statementTimeout = 10 * time.Second
 
 // postgresDB is a PostgreSQL server. What may be lost with the machine's power goes over connections of its
 // own, whose commits do not wait for the disk.
@@ -244,9 +245,14 @@ func on(ctx context.Context, db *sql.DB, f func(context.Context, *pgx.Conn) erro
 	}
 	defer conn.Close()
 	return conn.Raw(func(dc any) error {
-		run, cancel := context.WithTimeout(context.WithoutCancel(ctx), statementTimeout)
-		defer cancel()
-		return f(run, dc.(*stdlib.Conn).Conn())
+		c := dc.(*stdlib.Conn).Conn()
+		// The connection's deadline, because a context's would be watched anew for each message.
+		network := c.PgConn().Conn()
+		if err := network.SetDeadline(time.Now().Add(statementTimeout)); err != nil {
+			return fmt.Errorf("%w: %w", errConnect, err)
+		}
+		defer network.SetDeadline(time.Time{}) //nolint:errcheck // the pool asks whether it is alive without one; a closed connection says so itself
+		return f(context.WithoutCancel(ctx), c)
 	})
 }
 

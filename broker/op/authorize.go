@@ -1,7 +1,6 @@
 package op
 
 import (
-	"encoding/json"
 	"net/http"
 
 	"github.com/signet-broker/signet/broker"
@@ -27,9 +26,6 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err != nil {
 		return p.refuse(w, r, app, req, err)
-	}
-	if login.Request, err = json.Marshal(req); err != nil {
-		return err
 	}
 	login.Asked = req
 	visitor, err := p.Site.Visitor(r)

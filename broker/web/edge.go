@@ -158,7 +158,9 @@ func (s *Site) done(r *http.Request, rec *recorder, info *Info, took time.Durati
 	if info.Err != nil {
 		attrs = append(attrs, slog.String("error", info.Err.Error()))
 	}
-	s.Log.LogAttrs(r.Context(), level, "request", attrs...)
+	line := slog.NewRecord(time.Now(), level, "request", 0) // the Logger's methods look for who calls them
+	line.AddAttrs(attrs...)
+	s.Log.Handler().Handle(r.Context(), line) //nolint:errcheck // as the Logger's methods do
 }
 
 // recorder remembers the status.

@@ -98,14 +98,28 @@ func (j jsonOnly) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	if media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); resp.StatusCode == http.StatusOK &&
-		(err != nil || media != "application/json") {
+	if resp.StatusCode == http.StatusOK && !isJSON(resp.Header.Get("Content-Type")) {
 		return nil, errFormat
 	}
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
+	var body bytes.Buffer
+	if n := resp.ContentLength; n > 0 && n <= maxAnswer {
+		body.Grow(int(n) + bytes.MinRead) // what ReadFrom wants to see the end
+	}
+	if _, err := body.ReadFrom(resp.Body); err != nil {
 		return nil, err
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
+	resp.Body = io.NopCloser(&body)
 	return resp, nil
+}
+
+// maxAnswer is how many bytes are made room for because an answer says that it has so many.
+const maxAnswer = 64 << 10
+
+func isJSON(contentType string) bool {
+	const want = "application/json"
+	if contentType == want {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && media == want
 }

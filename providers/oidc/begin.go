@@ -36,9 +36,7 @@ func recall(a *providers.Attempt) (m memory, ok bool) {
 // upstream says it supports: one that does not know them ignores them, and a metadata document that was
 // tampered with cannot take them away.
 func (p *provider) Begin(ctx context.Context, a *providers.Attempt) (providers.Next, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	m, err := p.metadata.Get(ctx)
+	m, err := p.metadata.Get(ctx) // waits no longer than a fetch takes
 	if err != nil {
 		return nil, err
 	}

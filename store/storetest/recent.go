@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -45,7 +46,15 @@ func testRecent(t *testing.T, b *bench) {
 	want(t, "Redeem again", node.Redeem(ctx, f.Artifact.Hash, Family(b.now(), f.Session), event("x"), event("y")), broker.ErrReplay)
 
 	l := Login(b.now())
+	l.Request, l.Asked = nil, map[string]any{"state": "<&>", "scope": []any{"openid"}}
 	want(t, "CreateLogin", node.CreateLogin(ctx, l), nil)
+	read, err := b.db.Login(ctx, l.ID)
+	want(t, "Login", err, nil)
+	var asked any
+	want(t, "json.Unmarshal", json.Unmarshal(read.Request, &asked), nil)
+	same(t, "what was asked for", asked, l.Asked)
+	read.Request, read.Asked = nil, l.Asked
+	same(t, "all else", read, l)
 	if _, ok := b.db.RecentLogin(l.ID); ok {
 		t.Fatal("a node remembers what another has made")
 	}
