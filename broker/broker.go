@@ -6,9 +6,10 @@
 // A door (an endpoint family, e.g. package op) calls Start with a Login. If the browser's session already
 // answers it, the login finishes at once. Otherwise its row is written, and the browser gets a page to
 // choose a provider, or goes straight to the only one. What comes back from there reaches Receive, which
-// has the provider verify it. Only the browser that started the login goes on from there: resolve finds or
-// makes the user, the door's Finish says what the app gets, and one transaction writes user, link, session
-// and what the app may redeem.
+// has the provider verify it. Only the browser that started the login goes on from there: the
+// identity's claims become attributes, the door's Finish says what the app gets, and one transaction writes session
+// and what the app may redeem. It finds by itself whom nothing has changed of; whoever is new, has changed or must be
+// asked is found or made before, and user and link are written too.
 //
 // Read in this order: login.go (a login and its stages), flow.go (Start, Show, Choose, Answer, Receive), choice.go (which
 // providers are offered), park.go (an identity waits for its browser),
@@ -45,8 +46,8 @@ type Store interface {
 	CreateLogin(ctx context.Context, l Login) error
 	// Login returns a login as it is now, whichever node has changed it.
 	Login(ctx context.Context, id string) (Login, error)
-	// RecentLogin returns a login as it was created by this process, if that is remembered and no change of it was made
-	// here. It may have been changed elsewhere, which UpdateLogin and Finish notice.
+	// RecentLogin returns a login as it was created by this process, once, if that is remembered and no change of it was
+	// made here. It may have been changed elsewhere, which UpdateLogin and Finish notice.
 	RecentLogin(id string) (Login, bool)
 	// UpdateLogin replaces a login whose Version is still l.Version and remembers every one of once for
 	// l.Provider, in one transaction. ErrConflict: the login has changed. ErrReplay: one of once is known;
@@ -58,7 +59,7 @@ type Store interface {
 	// HasLocalAccount tells whether an account with a password here has this e-mail address, in whatever case.
 	HasLocalAccount(ctx context.Context, email string) (bool, error)
 
-	// Session returns a live session and its user by the SHA-256 of the browser's secret.
+	// Session returns a live session and its user by the HashSecret of what is in the browser's cookie.
 	Session(ctx context.Context, hash []byte) (Session, User, error)
 	// TouchSession notes that a session was used, and when it ends unless it is used again. May be lost with
 	// the machine's power.
@@ -83,8 +84,8 @@ type Store interface {
 	// Once is known.
 	Finish(ctx context.Context, f Finish) error
 	// FinishKnown is Finish for a user who was not looked up: whom the session's provider and subject belong to, if as
-	// is exactly what is known of them. f names no user and ends no session. It returns the user. ErrNotFound: nobody
-	// such may sign in; nothing was written.
+	// is exactly what is known of them. f has Login, Session, Event and maybe Once and Artifact, and names no user. It
+	// returns the user. ErrNotFound: nobody such may sign in. ErrConflict, ErrReplay: as of Finish. Nothing was written.
 	FinishKnown(ctx context.Context, f Finish, as Attributes) (User, error)
 	// Consents returns the scopes that a user has allowed an app.
 	Consents(ctx context.Context, user, app string) ([]string, error)

@@ -30,7 +30,7 @@ func (b *Broker) conclude(ctx context.Context, l *Login, v Visitor, once []provi
 	case errors.Is(err, ErrReplay):
 		return Turn{}, b.refused(ctx, l, v, providers.Refuse("replay", "login %s: %w", l.ID, err))
 	case errors.Is(err, ErrConflict):
-		return Turn{}, &Error{Kind: providers.Conflict, Reason: "login_finished", Err: fmt.Errorf("login %s: %w", l.ID, err)}
+		return Turn{}, b.refused(ctx, l, v, &Error{Kind: providers.Conflict, Reason: "login_finished", Err: fmt.Errorf("login %s: %w", l.ID, err)})
 	}
 	return Turn{}, b.refusedFor(ctx, l, v, err)
 }
@@ -93,7 +93,7 @@ func (b *Broker) tryConclude(ctx context.Context, l Login, v Visitor, once []pro
 // before it is written.
 func (b *Broker) whoever(l *Login, v Visitor) bool {
 	app := b.Registry.App(l.App)
-	return app != nil && !app.ThirdParty && l.Device == nil && l.ExpectedUser == "" && len(l.Identity.Keep) == 0 && v.Session == nil
+	return app != nil && !app.ThirdParty && l.Device == nil && l.ExpectedUser == "" && !l.MustACR && len(l.Identity.Keep) == 0 && v.Session == nil
 }
 
 // concludeKnown ends a login of somebody of whom nothing has changed since they were here last: most do.

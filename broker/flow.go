@@ -326,7 +326,8 @@ func (b *Broker) Receive(ctx context.Context, provider, name string, v Visitor, 
 }
 
 // answered returns the login whose attempt has this name. The one that this process remembers will do for the attempt
-// that it began: if the login has gone on elsewhere since, then nothing can be written of it any more.
+// that it began: if the login has gone on elsewhere since, then nothing can be written of it any more. All that it costs
+// is that an answer which another node has taken is shown to its upstream once more.
 func (b *Broker) answered(ctx context.Context, name string) (l Login, number int, err error) {
 	id, number := ReadAttempt(name)
 	if l, ok := b.Store.RecentLogin(id); ok && l.Stage == AtProvider && l.Attempt == number {
@@ -369,7 +370,9 @@ func (b *Broker) refusedFor(ctx context.Context, l *Login, v Visitor, err error)
 		uerr := b.Store.UpdateLogin(ctx, *l, nil)
 		switch {
 		case errors.Is(uerr, ErrConflict):
-			err = providers.Refuse("replay", "login %s has gone on meanwhile, and then: %w", l.ID, err)
+			if kind := providers.AsError(err).Kind; kind != providers.Unavailable && kind != providers.Upstream {
+				err = providers.Refuse("replay", "login %s has gone on meanwhile, and then: %w", l.ID, err)
+			}
 		case uerr != nil && !errors.Is(uerr, ErrNotFound):
 			return uerr
 		}

@@ -17,14 +17,20 @@ func NewID(now time.Time) string { return Stamp(now) + rand.Text() }
 // row keeps its HashSecret.
 func NewSecret(now time.Time) string { return NewID(now) + rand.Text() }
 
-// HashSecret returns what is kept of a secret: its Stamp, for the same reason as in NewID, and its SHA-256.
+// HashSecret returns what is kept of a secret: its Stamp, for the same reason as in NewID, and its SHA-256. Of
+// anything that NewSecret cannot have made it is the SHA-256 alone, as it once was of all.
 func HashSecret(secret string) []byte {
 	sum := sha256.Sum256([]byte(secret))
-	return append([]byte(secret[:min(len(secret), stampSize)]), sum[:]...)
+	if len(secret) != secretSize {
+		return sum[:]
+	}
+	return append([]byte(secret[:stampSize]), sum[:]...)
 }
 
-// stampSize is the length of a Stamp.
-const stampSize = 10
+const (
+	stampSize  = 10                  // the length of a Stamp
+	secretSize = stampSize + 26 + 26 // of what NewSecret makes
+)
 
 // Stamp returns what the IDs and secrets begin with that are made at a time, in whole milliseconds: 10 characters
 // that sort as the time does.

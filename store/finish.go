@@ -55,8 +55,9 @@ func (db *DB) FinishKnown(ctx context.Context, f broker.Finish, as broker.Attrib
 	find := step{
 		sql: `SELECT u.id, u.created, u.updated FROM links l JOIN users u ON u.id = l.user_id
 WHERE l.provider = $1 AND l.subject = $2 AND u.attributes = $3 AND u.disabled = 0`,
-		args: []any{f.Session.Provider, f.Session.Subject, known},
-		none: broker.ErrNotFound,
+		args:  []any{f.Session.Provider, f.Session.Subject, known},
+		none:  broker.ErrNotFound,
+		reads: true,
 		row: func(r row) error {
 			var created, updated int64
 			err := r.Scan(&u.ID, &created, &updated)

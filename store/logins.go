@@ -21,7 +21,7 @@ func (db *DB) CreateLogin(ctx context.Context, l broker.Login) error {
 		args: []any{l.ID, l.Version, ms(l.Expires), data},
 		none: broker.ErrConflict,
 	}}})
-	if err == nil {
+	if err == nil && len(data) <= recentRow {
 		db.logins.put(l.ID, l)
 	}
 	return err
@@ -29,7 +29,7 @@ func (db *DB) CreateLogin(ctx context.Context, l broker.Login) error {
 
 // RecentLogin implements broker.Store.
 func (db *DB) RecentLogin(id string) (broker.Login, bool) {
-	l, ok := db.logins.get(id)
+	l, ok := db.logins.take(id)
 	return l, ok && ms(l.Expires) > db.now()
 }
 

@@ -251,7 +251,11 @@ func on(ctx context.Context, db *sql.DB, f func(context.Context, *pgx.Conn) erro
 		if err := network.SetDeadline(time.Now().Add(statementTimeout)); err != nil {
 			return fmt.Errorf("%w: %w", errConnect, err)
 		}
-		defer network.SetDeadline(time.Time{}) //nolint:errcheck // the pool asks whether it is alive without one; a closed connection says so itself
+		defer func() {
+			if !c.IsClosed() { // pgx says goodbye in time of its own
+				network.SetDeadline(time.Time{}) //nolint:errcheck // the next operation finds out
+			}
+		}()
 		return f(context.WithoutCancel(ctx), c)
 	})
 }

@@ -5,6 +5,9 @@ import "sync"
 // recentSize bounds what is remembered of each sort: more than a node has under way, and little memory.
 const recentSize = 1024
 
+// recentRow bounds one of them, in bytes: strangers make logins.
+const recentRow = 4 << 10
+
 // recent remembers the last rows that this process has written, because most rows that live minutes are read
 // once, by the process that wrote them, a moment later. The database stays the judge: what is done with a row
 // from here is a statement that checks it once more. The zero value is ready.

@@ -14,6 +14,7 @@ type step struct {
 	// none is the operation's error when the statement touches no row; nothing is written then. nil: that is
 	// fine.
 	none  error
+	reads bool            // it writes nothing, so that there is nothing to undo after it
 	row   func(row) error // gets each row that the statement returns
 	count func(n int64)   // gets the number of rows touched, before the operation is certain
 }

@@ -244,7 +244,7 @@ func (w *writer) steps(j *job) (touched bool, err error) {
 		if n == 0 && s.none != nil {
 			return touched, s.none
 		}
-		touched = touched || n > 0
+		touched = touched || n > 0 && !s.reads
 		if s.count != nil {
 			s.count(n)
 		}

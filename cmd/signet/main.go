@@ -61,6 +61,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, "Run signet --help for what can be done.")
 		os.Exit(exitUsage)
 	}
+	if chosen.Command() == "serve" {
+		relax() // before there are signals to lose
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	chosen.BindTo(ctx, (*context.Context)(nil))
 	err = chosen.Run()

@@ -17,6 +17,11 @@ const slack = 1_000_000
 // PostgreSQL that alone was a tenth of what a login costs. It is older than main and keeps what the process began
 // with, so the program begins once more. Where that is not possible, it goes on as it is.
 func relax() {
+	const relaxed = "SIGNET_RELAXED" // so that it begins once more and not for ever
+	if os.Getenv(relaxed) != "" {
+		os.Unsetenv(relaxed)
+		return
+	}
 	runtime.LockOSThread() // each thread has its own
 	defer runtime.UnlockOSThread()
 	if now, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0); err != nil || now >= slack {
@@ -25,10 +30,7 @@ func relax() {
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, slack, 0, 0, 0); err != nil {
 		return
 	}
-	if now, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0); err != nil || now < slack {
-		return // it would begin for ever
-	}
 	if self, err := os.Executable(); err == nil {
-		syscall.Exec(self, os.Args, os.Environ()) //nolint:errcheck,gosec // this very program, or nothing
+		syscall.Exec(self, os.Args, append(os.Environ(), relaxed+"=1")) //nolint:errcheck,gosec // its own path and arguments
 	}
 }

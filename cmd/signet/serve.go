@@ -34,7 +34,6 @@ type serveCommand struct {
 
 // Run implements the command.
 func (c *serveCommand) Run(ctx context.Context) error {
-	relax()
 	cfg, err := loadConfig(c.Config)
 	if err != nil {
 		return err

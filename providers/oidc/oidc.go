@@ -24,7 +24,7 @@ import (
 	"github.com/signet-broker/signet/providers"
 )
 
-// patience is how long Begin and Continue may take in all; the contract allows 10 s.
+// patience is how long Continue may take in all; the contract allows 10 s. Begin waits for one fetch, which takes less.
 const patience = 9 * time.Second
 
 // Kind is the kind "oidc".

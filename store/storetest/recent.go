@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,6 +66,9 @@ func testRecent(t *testing.T, b *bench) {
 	if now, err := node.Login(ctx, l.ID); err != nil || now.Version != 2 {
 		t.Fatalf("Login = %+v, %v, want it as it is now", now, err)
 	}
+	if _, ok := node.RecentLogin(l.ID); ok {
+		t.Error("a login is remembered twice")
+	}
 	want(t, "UpdateLogin as it was", node.UpdateLogin(ctx, made, nil), broker.ErrConflict)
 	forgotten := func(what, id string) {
 		t.Helper()
@@ -73,6 +77,10 @@ func testRecent(t *testing.T, b *bench) {
 		}
 	}
 	forgotten("UpdateLogin", l.ID)
+	large := Login(b.now())
+	large.Asked = strings.Repeat("x", 8<<10)
+	want(t, "CreateLogin", node.CreateLogin(ctx, large), nil)
+	forgotten("a large one", large.ID)
 	for what, end := range map[string]func(l broker.Login) error{
 		"Finish": func(l broker.Login) error { return node.Finish(ctx, Finish(b.now(), &l, User(b.now()), true)) },
 		"FinishKnown": func(l broker.Login) error {
