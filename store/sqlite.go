@@ -44,13 +44,13 @@ func openSQLite(ctx context.Context, path string) (_ engine, err error) {
 		}
 	}()
 	for range readers {
-		c, err := connectSQLite(ctx, path, "cache_size(-512)", "query_only(1)")
+		c, err := connectSQLite(ctx, path, "cache_size(-256)", "query_only(1)")
 		if err != nil {
 			return nil, sqliteSentence(path, err)
 		}
 		d.idle <- c
 	}
-	c, err := connectSQLite(ctx, path, "cache_size(-4096)", "synchronous(FULL)", "foreign_keys(1)", "wal_autocheckpoint(4000)")
+	c, err := connectSQLite(ctx, path, "cache_size(-2048)", "synchronous(FULL)", "foreign_keys(1)", "wal_autocheckpoint(4000)")
 	if err != nil {
 		return nil, sqliteSentence(path, err)
 	}
