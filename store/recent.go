@@ -30,14 +30,6 @@ func (r *recent[V]) put(id string, v V) {
 	r.next = (r.next + 1) % recentSize
 }
 
-// get returns a row.
-func (r *recent[V]) get(id string) (V, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	v, ok := r.rows[id]
-	return v, ok
-}
-
 // take returns a row and forgets it.
 func (r *recent[V]) take(id string) (V, bool) {
 	r.mu.Lock()
