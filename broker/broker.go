@@ -11,8 +11,8 @@
 // and what the app may redeem. It finds by itself whom nothing has changed of; whoever is new, has changed or must be
 // asked is found or made before, and user and link are written too.
 //
-// Read in this order: login.go (a login and its stages), flow.go (Start, Show, Choose, Answer, Receive), choice.go (which
-// providers are offered), park.go (an identity waits for its browser),
+// Read in this order: login.go (a login and its stages), flow.go (Start, Show, Choose, Answer), choice.go (which
+// providers are offered), receive.go (what comes back from there), park.go (an identity waits for its browser),
 // unsolicited.go (a sign-in that an upstream began),
 // resolve.go (an identity becomes a user), mapping.go (claims become attributes), consent.go (what a person is asked),
 // finish.go (what is written),

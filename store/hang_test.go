@@ -3,9 +3,6 @@ package store
 import (
 	"io"
 	"net"
-	"net/url"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -31,48 +28,14 @@ func (g *gate) carry(to io.Writer, from io.Reader) {
 	}
 }
 
-// gated is a way to a database of pgtest's through a gate.
-func gated(t *testing.T, dsn string) (string, *gate) {
-	t.Helper()
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const socket = ".s.PGSQL.5432"
-	server := filepath.Join(u.Query().Get("host"), socket)
-	dir, err := os.MkdirTemp("", "gate") // a test's own folder has too long a name for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("unix", filepath.Join(dir, socket))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close(); os.RemoveAll(dir) })
-	g := &gate{}
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			db, err := net.Dial("unix", server)
-			if err != nil {
-				client.Close()
-				return
-			}
-			go func() { g.carry(db, client); db.Close() }()
-			go func() { g.carry(client, db); client.Close() }()
-		}
-	}()
-	u.RawQuery = url.Values{"host": {dir}}.Encode()
-	return u.String(), g
-}
-
 // TestServerThatStopsAnswering holds all that comes and goes: an operation ends by itself, with the error that the
 // database is not there, and once it answers again nothing is left of that.
 func TestServerThatStopsAnswering(t *testing.T) {
-	dsn, g := gated(t, pgtest.Start(t))
+	g := &gate{}
+	dsn := pgtest.Way(t, pgtest.Start(t), func(client, server net.Conn) {
+		go func() { g.carry(client, server); client.Close() }()
+		g.carry(server, client)
+	})
 	db, err := Open(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)

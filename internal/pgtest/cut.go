@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/url"
-	"os"
-	"path/filepath"
 	"regexp"
 	"sync"
 	"testing"
@@ -20,7 +17,6 @@ import (
 type Cut struct {
 	URL string // of the database, by this way
 
-	server string
 	counts *regexp.Regexp
 
 	mu     sync.Mutex
@@ -34,33 +30,8 @@ type Cut struct {
 // NewCut is a way to dsn, a database of Start's. Statements count that counts matches.
 func NewCut(t testing.TB, dsn string, counts *regexp.Regexp) *Cut {
 	t.Helper()
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const socket = ".s.PGSQL.5432"
-	dir, err := os.MkdirTemp("", "cut") // a test's own folder has too long a name for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	c := &Cut{server: filepath.Join(u.Query().Get("host"), socket), counts: counts}
-	u.RawQuery = url.Values{"host": {dir}}.Encode()
-	c.URL = u.String()
-	l, err := net.Listen("unix", filepath.Join(dir, socket))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go c.connect(client)
-		}
-	}()
+	c := &Cut{counts: counts}
+	c.URL = Way(t, dsn, c.connect)
 	return c
 }
 
@@ -106,13 +77,7 @@ type link struct {
 	silent         bool // what the server says is not passed on, up to the end of its transaction
 }
 
-func (c *Cut) connect(client net.Conn) {
-	defer client.Close()
-	server, err := net.Dial("unix", c.server)
-	if err != nil {
-		return
-	}
-	defer server.Close()
+func (c *Cut) connect(client, server net.Conn) {
 	l := &link{Cut: c, client: client, server: server, statements: map[string]string{}}
 	go func() {
 		defer client.Close()

@@ -45,7 +45,12 @@ func testRecent(t *testing.T, b *bench) {
 	same(t, "its user", u, *f.User)
 	same(t, "its app", a.App, f.Artifact.App)
 	want(t, "Redeem again", node.Redeem(ctx, f.Artifact.Hash, Family(b.now(), f.Session), event("x"), event("y")), broker.ErrReplay)
+}
 
+func testRecentLogin(t *testing.T, b *bench) {
+	ctx := t.Context()
+	somebody, node := b.signedIn(t), b.db
+	b.open(t) // another node on the same database
 	l := Login(b.now())
 	l.Request, l.Asked = nil, map[string]any{"state": "<&>", "scope": []any{"openid"}}
 	want(t, "CreateLogin", node.CreateLogin(ctx, l), nil)
@@ -84,7 +89,7 @@ func testRecent(t *testing.T, b *bench) {
 	for what, end := range map[string]func(l broker.Login) error{
 		"Finish": func(l broker.Login) error { return node.Finish(ctx, Finish(b.now(), &l, User(b.now()), true)) },
 		"FinishKnown": func(l broker.Login) error {
-			_, err := node.FinishKnown(ctx, known(b.now(), &l, *f.User), f.User.Attributes)
+			_, err := node.FinishKnown(ctx, known(b.now(), &l, *somebody.User), somebody.User.Attributes)
 			return err
 		},
 		"its end": func(broker.Login) error { b.advance(time.Hour); return nil },

@@ -48,6 +48,7 @@ func Run(t *testing.T, fresh func(t testing.TB) string) {
 		{"signing in again keeps the session's name", testFinishAgain},
 		{"an artifact is good once", testRedeem},
 		{"what is read from memory is judged by the database", testRecent},
+		{"a login is remembered once, as it was made", testRecentLogin},
 		{"a burned artifact is spent", testBurn},
 		{"families rotate", testFamilies},
 		{"a family that was begun from another ends with it", testBegin},
