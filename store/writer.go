@@ -15,9 +15,9 @@ const (
 	maxBatch = 64
 	// maxQueue bounds how many wait; whoever comes then waits to be queued.
 	maxQueue = 256
-	// A commit waits so many times so long for as many as the last one had: each costs the disk and this process
-	// the same, however many share it. Whoever is alone does not wait.
-	waits, wait = 2, time.Millisecond
+	// wait is how long a commit that has fewer operations than the last one waits for more: each commit costs the
+	// disk and this process the same, however many share it. Whoever is alone does not wait.
+	wait = 600 * time.Microsecond
 )
 
 // writer owns SQLite's one connection that writes. Whatever has been queued while a commit was on its way
@@ -109,7 +109,7 @@ func (w *writer) run() {
 func (w *writer) fill(batch []*job) []*job {
 	runtime.Gosched()
 	batch = w.queued(batch)
-	for n := 0; n < waits && len(batch) < w.last; n++ {
+	if len(batch) < w.last {
 		time.Sleep(wait)
 		batch = w.queued(batch)
 	}

@@ -9,13 +9,13 @@ import (
 )
 
 // slack is how much later than it asked for a thread may be woken, in nanoseconds.
-const slack = 1_000_000
+const slack = 4_000_000
 
-// relax makes this process's threads sleep up to a millisecond longer than they ask for (prctl(2),
+// relax makes this process's threads sleep up to four milliseconds longer than they ask for (prctl(2),
 // PR_SET_TIMERSLACK), where the system's default is 50 microseconds. Go's runtime has a thread that looks after the
-// others 20 microseconds after it last did, for as long as one has waited for the system: with two processors and
-// PostgreSQL that alone was a tenth of what a login costs. It is older than main and keeps what the process began
-// with, so the program begins once more. Where that is not possible, it goes on as it is.
+// others 20 microseconds after it last did, for as long as one has waited for the system: with two processors that
+// alone was a tenth of what a login costs. It is older than main and keeps what the process began with, so the program
+// begins once more. Where that is not possible, it goes on as it is.
 func relax() {
 	const relaxed = "SIGNET_RELAXED" // so that it begins once more and not for ever
 	if os.Getenv(relaxed) != "" {

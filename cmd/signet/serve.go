@@ -51,7 +51,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tune(cfg.Database.Reveal())
+	tune()
 	log.Info("ready", "issuer", cfg.Issuer, "listen", cfg.Listen, "admin", cfg.AdminListen, "apps", len(cfg.Apps), "providers", len(cfg.Providers), "version", version)
 	return servers.run(ctx, log)
 }
