@@ -11,7 +11,7 @@ import (
 //
 // A user who was disabled since the broker looked counts as gone.
 func (db *DB) Finish(ctx context.Context, f broker.Finish) error {
-	steps, err := db.finishLogin(f)
+	steps, err := db.finishLogin(make([]step, 0, 8), f)
 	if err != nil {
 		return err
 	}
@@ -68,11 +68,10 @@ WHERE l.provider = $1 AND l.subject = $2 AND u.attributes = $3 AND u.disabled = 
 	if !storable(find.args) {
 		return u, broker.ErrNotFound
 	}
-	login, err := db.finishLogin(f)
+	steps, err := db.finishLogin(append(make([]step, 0, 8), find), f)
 	if err != nil {
 		return u, err
 	}
-	steps := append([]step{find}, login...)
 	steps = append(steps, addSession(*f.Session, false))
 	if f.Artifact != nil {
 		steps = append(steps, answer(f.Artifact.Request)...)
@@ -90,9 +89,8 @@ WHERE l.provider = $1 AND l.subject = $2 AND u.attributes = $3 AND u.disabled = 
 	return u, nil
 }
 
-// finishLogin is what must hold for a login to finish at all.
-func (db *DB) finishLogin(f broker.Finish) ([]step, error) {
-	steps := make([]step, 0, 8)
+// finishLogin adds what must hold for a login to finish at all.
+func (db *DB) finishLogin(steps []step, f broker.Finish) ([]step, error) {
 	provider := ""
 	if f.Login != nil {
 		update, err := db.updateLogin(*f.Login)

@@ -96,12 +96,12 @@ func loginJSON(l broker.Login) (string, error) {
 		identity.AuthTime = whole(identity.AuthTime)
 		l.Identity = &identity
 	}
-	var row any = l
+	var row any = &l
 	if l.Asked != nil {
 		row = struct {
-			broker.Login
+			*broker.Login
 			Request any `json:"request"`
-		}{l, l.Asked}
+		}{&l, l.Asked}
 	}
 	b, err := json.Marshal(row)
 	return string(b), err

@@ -6,13 +6,14 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"encoding/asn1"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"math/big"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // The types of the tokens that are signed here (RFC 8725 §3.11): one is never taken for another.
@@ -82,13 +83,15 @@ func (r *Ring) sign(ctx context.Context, k *key, input []byte) ([]byte, error) {
 	if err != nil || k.Alg != "ES256" {
 		return signature, err
 	}
-	var point struct{ R, S *big.Int } // what crypto.Signer gives is ASN.1
-	if _, err := asn1.Unmarshal(signature, &point); err != nil {
-		return nil, err
+	var point cryptobyte.String // what crypto.Signer gives is ASN.1 (RFC 3279 §2.2.3)
+	var rBytes, sBytes []byte
+	der := cryptobyte.String(signature)
+	if !der.ReadASN1(&point, asn1.SEQUENCE) || !point.ReadASN1Integer(&rBytes) || !point.ReadASN1Integer(&sBytes) || len(rBytes) > 32 || len(sBytes) > 32 {
+		return nil, errors.New("the signature is no pair of numbers below 2^256")
 	}
 	fixed := make([]byte, 64)
-	point.R.FillBytes(fixed[:32])
-	point.S.FillBytes(fixed[32:])
+	copy(fixed[32-len(rBytes):], rBytes)
+	copy(fixed[64-len(sBytes):], sBytes)
 	return fixed, nil
 }
 
