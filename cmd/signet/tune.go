@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
 )
 
@@ -9,6 +10,7 @@ import (
 // what lives is a few megabytes, so collecting garbage at three and a half times that instead of twice still leaves a
 // broker small. GOGC in the environment says otherwise.
 func tune() {
+	runtime.GC() // what is pooled outlives one collection, and would make the next one late
 	debug.FreeOSMemory()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(250)
