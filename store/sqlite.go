@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 
 	"modernc.org/sqlite"
@@ -145,7 +146,8 @@ func (c *sqliteConn) prepare(query string) (sqliteStmt, error) {
 	if s, ok := c.stmts[query]; ok {
 		return s, nil
 	}
-	s, err := c.conn.Prepare(query)
+	// A statement that fails undoes its operation here, so SQLite need not keep what would undo the statement alone.
+	s, err := c.conn.Prepare(strings.Replace(query, "INSERT INTO", "INSERT OR FAIL INTO", 1))
 	if err != nil {
 		return nil, err
 	}
