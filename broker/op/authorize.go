@@ -47,7 +47,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 // refuse tells the app, or the person where it is not certain that the app would be told.
 func (p *Provider) refuse(w http.ResponseWriter, r *http.Request, app *broker.App, req request, err error) error {
 	if req.RedirectURI == "" {
-		return err
+		return onPage(err)
 	}
 	e := wire(err)
 	info := web.RequestInfo(r.Context())

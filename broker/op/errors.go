@@ -78,6 +78,16 @@ func wire(err error) *Error {
 	return &Error{Code: "server_error", Status: http.StatusInternalServerError, Err: err}
 }
 
+// onPage makes an error of OAuth's one that a page can show.
+func onPage(err error) error {
+	var e *Error
+	var known *providers.Error
+	if !errors.As(err, &e) || errors.As(err, &known) {
+		return err
+	}
+	return &providers.Error{Kind: providers.Invalid, Reason: e.Code, Status: e.Status, Err: e}
+}
+
 // fail answers a program.
 func (p *Provider) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := wire(err)

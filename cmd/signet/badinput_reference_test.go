@@ -176,6 +176,9 @@ func referenceRows() []row {
 		unasked("on an address that may not be reached", refApp, none, func() string { return objectDesk().inside.URL + "/object" }, nil),
 		unasked("at a name for an address that may not be reached", refApp, none, func() string { return "https://example.com/object" }, nil),
 		unasked("beside a request object", refApp, "invalid_request", at("/object"), url.Values{"request": {"e30.e30.x"}}),
+		{id: "P-34", name: "request_uri beside a request object, for an address of nobody", status: http.StatusBadRequest, reason: "invalid_request", do: func(w *trial) *page {
+			return w.browser().byReference(refApp, objectDesk().URL+"/object", url.Values{"request": {"e30.e30.x"}, "redirect_uri": {"https://other.example/cb"}})
+		}},
 		unasked("twice", refApp, "invalid_request", at("/object"), url.Values{"request_uri": {objectDesk().URL + "/object", objectDesk().URL + "/object"}}),
 		stands("an object without a signature", bad, changed(func(_ *trial, d *draft) { d.appKey = appKey{alg: "none"} })),
 		stands("an object by a key of somebody else", bad, changed(func(_ *trial, d *draft) { d.appKey = appKeys()["stranger"] })),
