@@ -171,6 +171,31 @@ func TestMapTry(t *testing.T) {
 	}
 }
 
+// What the example says of a SAML identity provider's attributes finds them.
+func TestTheExamplesMapFindsTheAddress(t *testing.T) {
+	w := newWorld(t)
+	t.Setenv("WEB_SECRET", "0123456789012345678901234567890123")
+	t.Setenv("CORP_SECRET", "from the upstream")
+	example, err := os.ReadFile("../../config/example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(w.dir, "assertion.xml")
+	assertion := `<saml:Assertion xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"><saml:AttributeStatement>` +
+		`<saml:Attribute Name="urn:oid:0.9.2342.19200300.100.1.3"><saml:AttributeValue>ann@acme.example</saml:AttributeValue></saml:Attribute>` +
+		`</saml:AttributeStatement></saml:Assertion>`
+	for path, text := range map[string]string{file: assertion, filepath.Join(w.dir, "example.yaml"): string(example), filepath.Join(w.dir, "next.secret"): "x"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := w.mustRun("map", "try", "--config", "example.yaml", "--provider", "acme-saml", "--assertion", file)
+	var got struct{ User map[string]any }
+	if err := json.Unmarshal([]byte(out), &got); err != nil || got.User["email"] != "ann@acme.example" || got.User["email_verified"] != true {
+		t.Errorf("map try = %s (%v)", out, err)
+	}
+}
+
 func TestUsageErrorsExitWith2(t *testing.T) {
 	w := newWorld(t)
 	for _, args := range [][]string{{}, {"nonsense"}, {"serve", "--nonsense"}, {"user", "add"}} {
