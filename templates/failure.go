@@ -39,15 +39,10 @@ var (
 
 var byReason = map[string]cause{
 	"state_mismatch":  wrongBrowser,
-	"browser_unknown": wrongBrowser,
-	"cookie_missing":  wrongBrowser,
 	"state_invalid":   stateInvalid,
 	"state_missing":   stateInvalid,
 	"request_expired": {"signin", "request_expired", "again"},
 	"login_expired":   loginExpired,
-	"login_not_found": loginExpired,
-	"login_missing":   loginExpired,
-	"login_unknown":   loginExpired,
 	"login_finished":  {"finished", "login_finished", "finished"},
 	"replay":          {"signin", "replay", "again"},
 	"unsolicited":     {"signin", "unsolicited", "again"},
@@ -71,7 +66,6 @@ var byReason = map[string]cause{
 	"throttled":            {"throttled", "throttled", ""},
 
 	"unknown_app":               unknownApp,
-	"unknown_client":            unknownApp,
 	"invalid_client":            unknownApp,
 	"invalid_redirect_uri":      redirectURI,
 	"bad_redirect_uri":          redirectURI,
@@ -93,8 +87,7 @@ var byReason = map[string]cause{
 	"form_invalid":   badRequest, // a form of ours, whatever provider is behind it
 	"method_invalid": badRequest,
 
-	"csrf":         forged,
-	"cross_origin": forged,
+	"csrf": forged,
 }
 
 var byStatus = map[int]cause{

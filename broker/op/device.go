@@ -29,8 +29,8 @@ const (
 type DeviceStore interface {
 	// AddDevice keeps a device. It may be lost with the machine's power. ErrConflict: another has its code.
 	AddDevice(ctx context.Context, d broker.Device) error
-	// EnterDevice returns the device that waits with a code, and counts that somebody has typed it. Of five
-	// times on, nobody can allow it any more, and it is ErrNotFound.
+	// EnterDevice returns the device that waits with a code, and counts that somebody has typed it. After
+	// five times nobody can allow it any more, and it is ErrNotFound.
 	EnterDevice(ctx context.Context, code string) (broker.Device, error)
 	// Device returns a device, also an answered or expired one that is still known, and the user who has
 	// allowed it, by one read.

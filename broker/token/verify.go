@@ -54,7 +54,8 @@ func (t *accessToken) family() (id string, ok bool) {
 }
 
 // VerifyAccess checks an access token that is presented to Signet itself: signed here, of the right type,
-// for this issuer, in time, and its family, session and user still good. Errors wrap ErrInvalid, but for a
+// for this issuer, in time, and its family and user still good: a session that is ended takes its family with it,
+// unless the app has offline access. Errors wrap ErrInvalid, but for a
 // database that cannot be asked.
 func (i *Issuer) VerifyAccess(ctx context.Context, token string) (Access, error) {
 	var c accessToken

@@ -167,7 +167,7 @@ func (p *prepared) conflicts(cfg *config.Config) (faults config.Faults) {
 var fetched = []string{"issuer", "metadata_url", "token_url", "userinfo_url", "jwks_url"}
 
 // outside finds addresses that could never be reached from here, or that must not be: names are looked at
-// when they are dialled. It also holds the code to where the person signed in: an upstream that begins
+// when they are dialled. It also holds the code to where the person signed in: an upstream that begins
 // at an honest address and redeems at another would be handed honest codes.
 func (p *prepared) outside(cfg *config.Config) (faults config.Faults) {
 	may := registeredOut(egress.Options{}, cfg).May
