@@ -90,10 +90,11 @@ func (b *Broker) tryConclude(ctx context.Context, l Login, v Visitor, once []pro
 }
 
 // whoever tells whether a login ends in the same way for everybody who is known. Then nobody has to be looked up
-// before it is written. Where an upstream tells some things once only, what it says now is never what is known.
+// before it is written. A door that wants an acr may say no, which is not to be done twice; and where an upstream tells
+// some things once only, what it says now is never what is known.
 func (b *Broker) whoever(l *Login, v Visitor) bool {
 	app := b.Registry.App(l.App)
-	return app != nil && !app.ThirdParty && l.Device == nil && l.ExpectedUser == "" && len(l.Identity.Keep) == 0 && v.Session == nil
+	return app != nil && !app.ThirdParty && l.Device == nil && l.ExpectedUser == "" && !l.MustACR && len(l.Identity.Keep) == 0 && v.Session == nil
 }
 
 // concludeKnown ends a login of somebody of whom nothing has changed since they were here last: most do.

@@ -146,8 +146,12 @@ func (c *sqliteConn) prepare(query string) (sqliteStmt, error) {
 	if s, ok := c.stmts[query]; ok {
 		return s, nil
 	}
-	// A statement that fails undoes its operation here, so SQLite need not keep what would undo the statement alone.
-	s, err := c.conn.Prepare(strings.Replace(query, "INSERT INTO", "INSERT OR FAIL INTO", 1))
+	text := query
+	if rest, ok := strings.CutPrefix(query, "INSERT INTO"); ok {
+		// A statement that fails undoes its operation here: SQLite need not keep what would undo it alone.
+		text = "INSERT OR FAIL INTO" + rest
+	}
+	s, err := c.conn.Prepare(text)
 	if err != nil {
 		return nil, err
 	}

@@ -15,8 +15,9 @@ const (
 	maxBatch = 64
 	// maxQueue bounds how many wait; whoever comes then waits to be queued.
 	maxQueue = 256
-	// wait is how long a commit that has fewer operations than the last one waits for more: each commit costs the
-	// disk and this process the same, however many share it. Whoever is alone does not wait.
+	// wait is how long a commit that has fewer operations than the last one waits for more, and as much longer as
+	// threads may sleep: each commit costs the disk and this process the same, however many share it. Whoever is
+	// alone does not wait.
 	wait = 600 * time.Microsecond
 )
 

@@ -55,6 +55,7 @@ func TestABatchStandsForItself(t *testing.T) {
 	add := func(name string) step {
 		return step{sql: `INSERT INTO meta (name, value) VALUES ($1, 'x')`, args: []any{name}}
 	}
+	half := step{sql: `INSERT INTO meta (name, value) SELECT 'a7', 'x' UNION ALL SELECT 'a0', 'x'`}
 	nothing := step{sql: `UPDATE meta SET value = 'y' WHERE name = 'none'`, none: errLate}
 	var batch []*job
 	for _, c := range []struct {
@@ -68,6 +69,8 @@ func TestABatchStandsForItself(t *testing.T) {
 		{t.Context(), []step{add("a4"), {sql: `SELEKT`}}}, // is no SQL
 		{ctx, []step{add("a5")}},                          // nobody waits for it
 		{t.Context(), []step{add("a6"), add("b6")}},
+		{t.Context(), []step{half}},            // breaks a constraint with its second row
+		{t.Context(), []step{add("a8"), half}}, // and late
 	} {
 		batch = append(batch, &job{ctx: c.ctx, answer: make(chan error, 1), op: op{steps: c.steps}})
 	}
@@ -80,6 +83,8 @@ func TestABatchStandsForItself(t *testing.T) {
 		func(err error) bool { return err != nil },
 		func(err error) bool { return err == context.Canceled },
 		func(err error) bool { return err == nil },
+		func(err error) bool { return err != nil },
+		func(err error) bool { return err != nil },
 	} {
 		if err := <-batch[i].answer; !want(err) {
 			t.Errorf("operation %d = %v", i, err)
@@ -94,6 +99,18 @@ func TestABatchStandsForItself(t *testing.T) {
 	}
 	if len(names) != 3 || names[0] != "a0" || names[1] != "a6" || names[2] != "b6" {
 		t.Fatalf("meta holds %v, want what succeeded", names)
+	}
+}
+
+// TestAStatementThatFailsHalfwayLeavesNothing: SQLite itself does not undo it, because the operation is undone.
+func TestAStatementThatFailsHalfwayLeavesNothing(t *testing.T) {
+	d := openWriter(t)
+	err := d.write(t.Context(), op{steps: []step{{sql: `INSERT INTO meta (name, value) SELECT 'a0', 'x' UNION ALL SELECT 'a1', 'x' UNION ALL SELECT 'a0', 'x'`}}})
+	if err == nil {
+		t.Fatal("one name was added twice")
+	}
+	if err := d.read(t.Context(), `SELECT name FROM meta`, nil, func(row) error { return errors.New("a row is left") }); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,10 +83,10 @@ func wire(err error) *Error {
 func onPage(err error) error {
 	var e *Error
 	var known *providers.Error
-	if !errors.As(err, &e) || errors.As(err, &known) {
+	if !errors.As(err, &e) || errors.As(err, &known) || e.Status >= http.StatusInternalServerError {
 		return err
 	}
-	return &providers.Error{Kind: providers.Invalid, Reason: e.Code, Status: e.Status, Err: e}
+	return &providers.Error{Kind: providers.Invalid, Reason: e.Code, Status: e.Status, Err: cmp.Or(e.Err, errors.New(e.Description))}
 }
 
 // fail answers a program.

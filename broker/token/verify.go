@@ -53,10 +53,9 @@ func (t *accessToken) family() (id string, ok bool) {
 	return id, ok
 }
 
-// VerifyAccess checks an access token that is presented to Signet itself: signed here, of the right type,
-// for this issuer, in time, and its family and user still good: a session that is ended takes its family with it,
-// unless the app has offline access. Errors wrap ErrInvalid, but for a
-// database that cannot be asked.
+// VerifyAccess checks an access token that is presented to Signet itself: signed here, of the right type, for this
+// issuer, in time, and its family and user still good. A session that is ended takes its family with it, unless the app
+// has offline access. Errors wrap ErrInvalid, but for a database that cannot be asked.
 func (i *Issuer) VerifyAccess(ctx context.Context, token string) (Access, error) {
 	var c accessToken
 	if err := i.Keys.Verify(ctx, token, keys.TypeAccess, &c); err != nil {

@@ -19,16 +19,16 @@ import (
 
 // Config is what an operator says about Microsoft.
 type Config struct {
-	Tenant          string        `yaml:"tenant" doc:"whose people sign in: a tenant's id or domain, organizations, consumers, or common for both"`
-	Tenants         []string      `yaml:"tenants" doc:"with organizations or common: the ids of the tenants whose people may sign in; none: all"`
-	ClientID        string        `yaml:"client_id" doc:"the application (client) id"`
-	ClientSecret    secret.String `yaml:"client_secret" doc:"the value of a client secret, not its id"`
-	SecretExpires   string        `yaml:"client_secret_expires" doc:"the day on which the client secret ends, as 2027-01-31: you are told 60, 30 and 7 days ahead"`
-	Scopes          []string      `yaml:"scopes" doc:"what is asked for; openid always is"`
-	VerifiedDomains []string      `yaml:"verified_domains" doc:"with one tenant: e-mail domains that it owns. An address in them is taken as verified"`
-	Logout          bool          `yaml:"logout" doc:"who signs out here is signed out at Microsoft too"`
-	Prompt          string        `yaml:"prompt" doc:"what Microsoft is asked to show, e.g. select_account"`
-	AuthTimeFromIat bool          `yaml:"auth_time_from_iat" doc:"where the optional claim auth_time is not set up: take the time at which the ID token was made. It then cannot be told whether people who must sign in again really did"`
+	Tenant              string        `yaml:"tenant" doc:"whose people sign in: a tenant's id or domain, organizations, consumers, or common for both"`
+	Tenants             []string      `yaml:"tenants" doc:"with organizations or common: the ids of the tenants whose people may sign in; none: all"`
+	ClientID            string        `yaml:"client_id" doc:"the application (client) id"`
+	ClientSecret        secret.String `yaml:"client_secret" doc:"the value of a client secret, not its id"`
+	ClientSecretExpires string        `yaml:"client_secret_expires" doc:"the day on which the client secret ends, as 2027-01-31: you are told 60, 30 and 7 days ahead"`
+	Scopes              []string      `yaml:"scopes" doc:"what is asked for; openid always is"`
+	VerifiedDomains     []string      `yaml:"verified_domains" doc:"with one tenant: e-mail domains that it owns. An address in them is taken as verified"`
+	Logout              bool          `yaml:"logout" doc:"who signs out here is signed out at Microsoft too"`
+	Prompt              string        `yaml:"prompt" doc:"what Microsoft is asked to show, e.g. select_account"`
+	AuthTimeFromIat     bool          `yaml:"auth_time_from_iat" doc:"where the optional claim auth_time is not set up: take the time at which the ID token was made. It then cannot be told whether people who must sign in again really did"`
 }
 
 // Kind is the kind "microsoft".
@@ -89,6 +89,6 @@ func (c *Config) oidc() oidc.Config {
 	o := oidc.Defaults()
 	o.Issuer, o.ClientID, o.ClientSecret, o.Scopes, o.Prompt = issuerOf(c.Tenant), c.ClientID, c.ClientSecret, c.Scopes, c.Prompt
 	o.Algs, o.TokenAuth, o.AuthTimeFromIat, o.Logout = []string{"RS256"}, "client_secret_post", c.AuthTimeFromIat, c.Logout
-	o.ClientSecretExpires = c.SecretExpires
+	o.ClientSecretExpires = c.ClientSecretExpires
 	return o
 }

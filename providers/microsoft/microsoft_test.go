@@ -169,8 +169,8 @@ func TestCheckNamesEveryFault(t *testing.T) {
 		{Config{Tenant: "organizations", VerifiedDomains: []string{"globex.example"}}, "verified_domains"},
 		{Config{Tenant: "consumers", VerifiedDomains: []string{"globex.example"}}, "verified_domains"},
 		{Config{Tenant: "globex.example", VerifiedDomains: []string{"globex.example", "@globex"}, Prompt: "none"}, "prompt verified_domains.1"},
-		{Config{Tenant: "common", SecretExpires: "31 January 2027"}, "client_secret_expires"},
-		{Config{Tenant: "common", SecretExpires: "2027-01-31"}, ""},
+		{Config{Tenant: "common", ClientSecretExpires: "31 January 2027"}, "client_secret_expires"},
+		{Config{Tenant: "common", ClientSecretExpires: "2027-01-31"}, ""},
 	} {
 		if c.conf.Tenant != "" {
 			c.conf.ClientID, c.conf.ClientSecret = "signet", "SECRET"
