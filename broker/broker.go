@@ -8,8 +8,8 @@
 // choose a provider, or goes straight to the only one. What comes back from there reaches Receive, which
 // has the provider verify it. Only the browser that started the login goes on from there: the
 // identity's claims become attributes, the door's Finish says what the app gets, and one transaction writes session
-// and what the app may redeem. It finds by itself whom nothing has changed of; whoever is new, has changed or must be
-// asked is found or made before, and user and link are written too.
+// and what the app may redeem. It finds by itself those of whom nothing has changed; whoever is new, has changed or
+// must be asked is found or made before, and user and link are written too.
 //
 // Read in this order: login.go (a login and its stages), flow.go (Start, Show, Choose, Answer), choice.go (which
 // providers are offered), receive.go (what comes back from there), park.go (an identity waits for its browser),

@@ -83,10 +83,11 @@ func (r *Ring) sign(ctx context.Context, k *key, input []byte) ([]byte, error) {
 	if err != nil || k.Alg != "ES256" {
 		return signature, err
 	}
-	var point cryptobyte.String // what crypto.Signer gives is ASN.1 (RFC 3279 §2.2.3)
+	var pair cryptobyte.String // what crypto.Signer gives is ASN.1 (RFC 3279 §2.2.3)
 	var rBytes, sBytes []byte
 	der := cryptobyte.String(signature)
-	if !der.ReadASN1(&point, asn1.SEQUENCE) || !point.ReadASN1Integer(&rBytes) || !point.ReadASN1Integer(&sBytes) || len(rBytes) > 32 || len(sBytes) > 32 {
+	if !der.ReadASN1(&pair, asn1.SEQUENCE) || !pair.ReadASN1Integer(&rBytes) || !pair.ReadASN1Integer(&sBytes) ||
+		len(rBytes) > 32 || len(sBytes) > 32 {
 		return nil, errors.New("the signature is no pair of numbers below 2^256")
 	}
 	fixed := make([]byte, 64)
